@@ -1,0 +1,1 @@
+"""The contract between mt-core and the architectures, and the tools that architectures share."""

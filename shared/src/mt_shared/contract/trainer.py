@@ -1,0 +1,97 @@
+"""The trainer's half of the contract."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+
+from mt_shared.contract.model import ModelInterface
+
+Model = TypeVar("Model", bound=ModelInterface)
+
+
+class Interrupted(Exception):
+    """A signal ended the training; the state is saved in ``checkpoint``."""
+
+    def __init__(self, signal_name: str, exit_code: int, checkpoint: Path):
+        super().__init__(signal_name)
+        self.signal_name = signal_name
+        self.exit_code = exit_code
+        self.checkpoint = checkpoint
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What one training step on the largest batch took.
+
+    ``seconds_per_epoch`` is an estimate from it; ``peak_memory`` (bytes) is the process's own on
+    a CPU, the allocator's on a GPU.
+    """
+
+    seconds_per_epoch: float
+    peak_memory: int
+    steps_per_epoch: int
+    largest_batch_atoms: int
+
+
+class TrainerInterface(Generic[Model], metaclass=ABCMeta):
+    """Trains the model of its architecture.
+
+    :param hypers: the section ``training`` of the architecture, complete and checked
+    """
+
+    __checkpoint_version__: ClassVar[int]
+    """Version of the saved structure: an integer that only grows."""
+
+    def __init__(self, hypers: dict[str, Any]):
+        self.hypers = hypers
+
+    @abstractmethod
+    def train(
+        self,
+        model: Model,
+        dtype: torch.dtype,
+        devices: list[torch.device],
+        train_datasets: list[Any],
+        val_datasets: list[Any],
+        checkpoint_dir: Path,
+    ) -> None:
+        """Train in place, writing checkpoints and ``train.csv`` into ``checkpoint_dir``.
+
+        :param train_datasets: of :class:`mt_shared.data.dataset.Dataset`, as the others
+        :raises Interrupted: when a signal asked to stop and the state is saved
+        """
+
+    @abstractmethod
+    def save_checkpoint(self, model: Model, path: Path) -> None:
+        """Write model and trainer to a file that a training can be continued from."""
+
+    @classmethod
+    @abstractmethod
+    def load_checkpoint(
+        cls, checkpoint: dict[str, Any], hypers: dict[str, Any], context: str
+    ) -> TrainerInterface[Model]:
+        """The trainer of a checkpoint of the current version, with these hypers.
+
+        :param context: ``restart`` (goes on where it stood) or ``finetune`` (begins anew)
+        """
+
+    @classmethod
+    @abstractmethod
+    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Bring the trainer's part of a checkpoint of any older version to the current one."""
+
+    def dry_run(
+        self,
+        model: Model,
+        dtype: torch.dtype,
+        devices: list[torch.device],
+        train_datasets: list[Any],
+        val_datasets: list[Any],
+    ) -> DryRun | None:
+        """Try one step on the largest batch, writing nothing; None where there are no steps."""
+        return None

@@ -1,0 +1,36 @@
+"""Errors that are meant for the user: the command line shows them without a traceback."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """What happened, where, what was expected and what to do: the message says all four."""
+
+
+class OptionsError(UserError):
+    """A fault in an options file, in hypers or in a flag of the command line."""
+
+
+class DataError(UserError):
+    """A fault in the structures or labels of a data set."""
+
+
+class ArchitectureError(UserError):
+    """An architecture is not installed, cannot be loaded or does not keep the contract."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint or an exported model cannot be read or does not fit."""
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that looks most like ``name``, if any looks alike at all."""
+    matches = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    return matches[0] if matches else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` to append to a message, or nothing."""
+    match = nearest(name, candidates)
+    return f" (did you mean '{match}'?)" if match else ""
