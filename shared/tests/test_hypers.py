@@ -1,0 +1,186 @@
+"""Hypers: the engine's defaults, the architecture's, the user's, and their check."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mt_shared.errors import OptionsError
+from mt_shared.hypers import ENGINE_URN, engine_defaults, engine_schema, resolve_hypers
+from mt_shared.schema_check import find_faults
+
+MODEL_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {"cutoff": {"type": "number"}, "width": {"type": "integer", "minimum": 1}},
+}
+
+
+def _entry(training_schema=None, training=None):
+    training_schema = training_schema or {"$ref": ENGINE_URN, "unevaluatedProperties": False}
+    return SimpleNamespace(
+        name="toy",
+        default_hypers={"name": "toy", "model": {"cutoff": 5.0, "width": 8}, "training": training},
+        schema={
+            "type": "object",
+            "properties": {"model": MODEL_SCHEMA, "training": training_schema},
+        },
+    )
+
+
+def _entry_with(**more):
+    return _entry(training={} | more)
+
+
+def _error(entry, user, **more):
+    with pytest.raises(OptionsError) as error:
+        resolve_hypers(entry, user, source="options.yaml", **more)
+    return str(error.value)
+
+
+def test_user_over_architecture_over_engine():
+    entry = _entry_with(batch_size=4, learning_rate=1e-2)
+    hypers = resolve_hypers(entry, {"model": {"width": 3}, "training": {"learning_rate": 1e-4}})
+    assert hypers.model == {"cutoff": 5.0, "width": 3}
+    expected = engine_defaults() | {"batch_size": 4, "learning_rate": 1e-4}
+    assert hypers.training == expected
+    assert not hypers.unchecked
+
+
+def test_sections_may_be_left_out_or_empty():
+    hypers = resolve_hypers(_entry_with(), {"name": "toy", "model": None})
+    assert hypers.model == {"cutoff": 5.0, "width": 8}
+    assert hypers.training == engine_defaults()
+
+
+def test_defaults_stay_as_they_were():
+    first = resolve_hypers(_entry_with(), {})
+    first.training["scheduler"]["type"] = "changed"
+    assert engine_defaults()["scheduler"]["type"] == "cosine"
+
+
+def test_one_error_for_model_and_training():
+    user = {"model": {"width": 0, "cutof": 1}, "training": {"batch_sze": 4, "num_epochs": 0}}
+    error = _error(_entry_with(), user)
+    assert error.startswith("options.yaml: 4 faults")
+    assert "architecture.model.width: found 0, expected a whole number of at least 1" in error
+    assert "architecture.model.cutof: unknown key, did you mean 'cutoff'?" in error
+    assert "architecture.training.batch_sze: unknown key, did you mean 'batch_size'?" in error
+    assert "architecture.training.num_epochs: found 0" in error
+
+
+def test_without_a_schema_hypers_pass_unchecked():
+    entry = SimpleNamespace(name="toy", default_hypers={"model": {"a": 1}}, schema=None)
+    hypers = resolve_hypers(entry, {"model": {"b": 2}, "training": {"c": 3}})
+    assert (hypers.model, hypers.training, hypers.unchecked) == ({"a": 1, "b": 2}, {"c": 3}, True)
+
+
+def test_without_the_reference_there_are_no_engine_hypers():
+    closed = {"type": "object", "additionalProperties": False, "properties": {"rank": {}}}
+    entry = _entry(closed, training={"rank": 2})
+    assert resolve_hypers(entry, {}).training == {"rank": 2}
+    assert "batch_size: unknown key" in _error(entry, {"training": {"batch_size": 4}})
+
+
+def test_an_architecture_adds_hypers_to_those_of_the_engine():
+    schema = {
+        "$ref": ENGINE_URN,
+        "unevaluatedProperties": False,
+        "properties": {
+            "rotate": {"type": "boolean"},
+            "finetune": {
+                "$ref": f"{ENGINE_URN}#/$defs/finetune",
+                "unevaluatedProperties": False,
+                "properties": {"method": {"enum": ["full", "heads"]}},
+            },
+        },
+    }
+    entry = _entry(schema, training={"rotate": True, "finetune": {"method": "full"}})
+    training = {"rotate": False, "finetune": {"read_from": "a.ckpt"}}
+    hypers = resolve_hypers(entry, {"training": training})
+    assert hypers.training["finetune"] == {"read_from": "a.ckpt", "method": "full"}
+    assert hypers.training["rotate"] is False
+    error = _error(entry, {"training": {"finetune": {"mehtod": "heads"}}})
+    assert "architecture.training.finetune.mehtod: unknown key, did you mean 'method'?" in error
+
+
+def test_finetune_is_closed_where_an_architecture_says_nothing_of_it():
+    error = _error(_entry_with(), {"training": {"finetune": {"method": "full"}}})
+    assert "architecture.training.finetune.method: unknown key, known here: read_from" in error
+
+
+def test_elements_of_the_baseline_become_integers():
+    user = {"training": {"atomic_baseline": {"energy": {"1": -1, "C": 2.5}, "mtt::x": 3}}}
+    baseline = resolve_hypers(_entry_with(), user).training["atomic_baseline"]
+    assert baseline == {"energy": {1: -1.0, 6: 2.5}, "mtt::x": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"loss": {"enrgy": "mse"}}, "loss.enrgy: 'enrgy' is not a target of the data sets"),
+        ({"atomic_baseline": {"e": 1.0}}, "'e' is not a target of the data sets (known: energy)"),
+        ({"fixed_scaling_weights": {"energi": 1.0}}, "(did you mean 'energy'?)"),
+        ({"per_structure_targets": ["energi"]}, "per_structure_targets.0: 'energi' is not a"),
+    ],
+)
+def test_hypers_name_targets_of_the_data(training, message):
+    assert message in _error(_entry_with(), {"training": training}, target_names=["energy"])
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"learning_rate": 0}, "learning_rate: found 0, expected a number above 0"),
+        ({"warmup_fraction": 1}, "warmup_fraction: found 1, expected a number of at least 0 and"),
+        ({"ema_decay": 1.0}, "ema_decay: found 1.0, expected a number above 0 and below 1 or null"),
+        ({"log_interval": 0}, "log_interval: found 0"),
+        ({"num_workers": -1}, "num_workers: -1 is refused: batches are prepared once"),
+        ({"distributed_port": 1}, "distributed_port: 1 is refused"),
+        ({"scheduler": {"factor": 0.3}}, "scheduler.factor: 0.3 is refused: only the schedule"),
+        ({"scheduler": {"type": "plateu"}}, "did you mean 'plateau'?"),
+        ({"optimizer": "sgd"}, "optimizer: found 'sgd', expected 'adam' or 'adamw'"),
+        ({"atomic_baseline": {"energy": {"Xx": 1.0}}}, "energy.Xx: found 'Xx', expected an atomic"),
+        ({"atomic_baseline": {"energy": {"6": 1.0, "C": 1.0}}}, "the element is named twice"),
+        ({"loss": "mes"}, "loss: found 'mes', expected a loss"),
+        ({"loss": {"energy": {"type": "mae", "delta": 1.0}}}, "only the type 'huber' has a delta"),
+        ({"loss": {"energy": {"stress": "mae", "virial": "mae"}}}, "are the same term"),
+        ({"loss": {"energy": {"gradients": {"position": "mae"}}}}, "did you mean 'positions'?"),
+    ],
+)
+def test_faulty_values_are_refused(training, message):
+    error = _error(_entry_with(), {"training": training})
+    assert error.startswith("options.yaml: 1 fault ")
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"scheduler": {"type": "plateau", "factor": 0.3, "patience": 5}},
+        {"scheduler": {"type": "plateau", "min_learning_rate": 1e-6}},
+        {"loss": {"energy": {"type": "huber", "delta": 0.1, "forces": {"weight": 10}}}},
+        {"loss": {"energy": {"gradients": {"strain": {"type": "huber", "delta": 0.1}}}}},
+        {"num_workers": 0, "distributed": None, "max_atoms_per_batch": 200},
+        {"ema_decay": 0.999, "gradient_clip_norm": 1, "early_stopping_patience": 5},
+    ],
+)
+def test_right_values_pass(training):
+    resolve_hypers(_entry_with(), {"training": training}, target_names=["energy"])
+
+
+def test_engine_defaults_and_schema_name_the_same_hypers():
+    schema = engine_schema()
+    assert set(engine_defaults()) == set(schema["properties"])
+    assert find_faults(engine_defaults(), schema) == []
+
+
+def test_every_engine_hyper_is_described():
+    properties = engine_schema()["properties"]
+    resolved = properties | {"finetune": engine_schema()["$defs"]["finetune"]}
+    assert [key for key, value in resolved.items() if not value.get("description")] == []
+
+
+def test_the_engine_schema_is_a_json_schema():
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(engine_schema())
