@@ -1,0 +1,109 @@
+"""A data set in memory: structures, their labels, and which labels are really there.
+
+Letters of shapes: A atoms, S structures, P sub-targets, N samples (S or A).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mt_shared.data.structures import Structures
+
+# What the status of a structure says of one label.
+MISSING, FOUND, NOT_FINITE = np.int8(0), np.int8(1), np.int8(2)
+
+VALUES = "values"
+
+
+@dataclass(frozen=True)
+class TargetLabels:
+    """The labels of one target; NaN where a label is missing.
+
+    ``values`` is (N, P) for scalars, (N, 3, ..., P) for Cartesian and (N, M, P) for spherical
+    tensors, with a sample per structure or per atom (``sample_kind``). ``gradients`` may hold
+    ``positions`` (A, 3), dE/dr = -forces, and ``strain`` (S, 3, 3), dE/dstrain = stress * volume
+    = -virial, symmetric. Units are those of the file; ``gradient_kinds`` says which word the
+    file had: forces, stress or virial.
+    """
+
+    values: NDArray[np.float64]
+    gradients: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    sample_kind: str = "system"
+    unit: str = ""
+    gradient_kinds: dict[str, str] = field(default_factory=dict)
+
+    def subset(self, systems: NDArray[np.int64], atoms: NDArray[np.int64]) -> TargetLabels:
+        """The labels of some structures, whose atoms are given as well."""
+        rows = {"values": atoms if self.sample_kind == "atom" else systems}
+        rows |= {"positions": atoms, "strain": systems}
+        gradients = {name: array[rows[name]] for name, array in self.gradients.items()}
+        return replace(self, values=self.values[rows["values"]], gradients=gradients)
+
+
+Status = dict[tuple[str, str], NDArray[np.int8]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Structures with their labels, as one file or several files gave them.
+
+    :param frames: (S,) number of each structure in its file, the first is 0
+    :param extra: what ``extra_data`` of the options asks for, by name
+    :param status: (S,) for each target and part (``values``, ``positions``, ``strain``): whether
+        the file has the label (``FOUND``), lacks it (``MISSING``) or has NaN (``NOT_FINITE``)
+    :param unused_keys: labels in the file that the options do not ask for
+    :param notes: what a user should be told before training, one line each
+    """
+
+    structures: Structures
+    labels: dict[str, TargetLabels]
+    frames: NDArray[np.int64]
+    source: str
+    extra: dict[str, TargetLabels] = field(default_factory=dict)
+    status: Status = field(default_factory=dict)
+    unused_keys: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    length_unit: str | None = None
+
+    def __post_init__(self) -> None:
+        """Read the status off the arrays where the maker did not say it."""
+        for name, labels in self.labels.items():
+            parts = {VALUES: labels.values, **labels.gradients}
+            for part, array in parts.items():
+                per_atom = part == "positions" or (part == VALUES and labels.sample_kind == "atom")
+                if (name, part) not in self.status:
+                    finite = finite_per_system(array, self.structures if per_atom else None)
+                    self.status[name, part] = np.where(finite, FOUND, MISSING)
+
+    def __len__(self) -> int:
+        return self.structures.num_systems
+
+    def subset(self, systems: ArrayLike) -> Dataset:
+        """The structures of the given indices (not frame numbers), in their order."""
+        systems = np.asarray(systems, dtype=np.int64)
+        atoms = self.structures.atom_indices(systems)
+        return replace(
+            self,
+            structures=self.structures.subset(systems),
+            labels={name: label.subset(systems, atoms) for name, label in self.labels.items()},
+            extra={name: label.subset(systems, atoms) for name, label in self.extra.items()},
+            frames=self.frames[systems],
+            status={key: status[systems] for key, status in self.status.items()},
+        )
+
+
+def finite_per_system(
+    array: NDArray[np.float64], structures: Structures | None
+) -> NDArray[np.bool_]:
+    """(S,) whether all numbers of a structure are finite.
+
+    :param structures: given if the rows of the array are atoms, None if they are structures
+    """
+    finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)), keepdims=True).reshape(-1)
+    if structures is None:
+        return finite
+    bad = np.concatenate([[0], np.cumsum(~finite)])
+    return np.diff(bad[structures.offsets]) == 0

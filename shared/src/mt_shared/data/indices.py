@@ -1,0 +1,53 @@
+"""Lists of frame numbers: given in the options or in a text file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mt_shared.errors import DataError
+
+Indices = Sequence[int] | NDArray[np.int64] | str | Path
+
+
+def load_indices(indices: Indices, num_frames: int, what: str) -> NDArray[np.int64]:
+    """Frame numbers of a list, or of a text file with one on each line; each at most once.
+
+    :param num_frames: how many frames there are
+    :param what: whose indices these are, for the error
+    """
+    if isinstance(indices, str | Path):
+        what = f"{what} ('{indices}')"
+        indices = _read_indices(Path(indices))
+    frames = np.asarray(indices, dtype=np.int64).reshape(-1)
+    outside = frames[(frames < 0) | (frames >= num_frames)]
+    if len(outside):
+        raise DataError(
+            f"{what}: the index {outside[0]} is out of range; "
+            f"there are {num_frames} frames, 0 to {num_frames - 1}"
+        )
+    unique, counts = np.unique(frames, return_counts=True)
+    if len(unique) != len(frames):
+        raise DataError(f"{what}: the index {unique[counts > 1][0]} is there more than once")
+    return frames
+
+
+def _read_indices(path: Path) -> list[int]:
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the indices in '{path}' cannot be read: {error}") from error
+    indices = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            indices.append(int(line))
+        except ValueError as error:
+            raise DataError(
+                f"'{path}', line {number}: expected the number of a frame, found '{line.strip()}'"
+            ) from error
+    return indices

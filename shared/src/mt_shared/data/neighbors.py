@@ -1,0 +1,111 @@
+"""Neighbor lists of many structures, computed once.
+
+Letters of shapes: E edges of all structures together, S structures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mt_shared.data.frame_errors import frame_error
+from mt_shared.data.structures import Structures, offsets_from_counts
+
+# Atoms closer than this (in the unit of length of the file) lie in one place.
+MIN_DISTANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class EdgeLists:
+    """Edges of structure ``s`` are the rows ``offsets[s]:offsets[s + 1]``, sorted by center.
+
+    Each pair is there twice (full list). Centers and neighbors count from the first atom of their
+    structure. The vector of an edge is
+    ``positions[neighbor] - positions[center] + shift @ cell``.
+    """
+
+    centers: NDArray[np.int32]  # (E,)
+    neighbors: NDArray[np.int32]  # (E,)
+    shifts: NDArray[np.int32]  # (E, 3)
+    offsets: NDArray[np.int64]  # (S + 1,)
+
+    @property
+    def num_edges(self) -> int:
+        return len(self.centers)
+
+
+def neighbor_lists(
+    structures: Structures,
+    cutoff: float,
+    source: str = "these structures",
+    frames: NDArray[np.int64] | None = None,
+) -> EdgeLists:
+    """All pairs of atoms closer than the cutoff (strictly), periodic images included.
+
+    :param source: file to name in an error
+    :param frames: (S,) frame numbers to name in an error, None: 0, 1, 2, ...
+    :raises DataError: if two atoms of a structure are in one place
+    """
+    pairs, shifts, distances, counts = _all_pairs(structures, cutoff)
+    offsets = offsets_from_counts(counts)
+    _check_distances(pairs, distances, offsets, source, frames)
+
+    # vesin's own comparison may include the cutoff itself, where smooth models are zero.
+    inside = distances < cutoff
+    if not inside.all():
+        system = np.repeat(np.arange(structures.num_systems), counts)[inside]
+        counts = np.bincount(system, minlength=structures.num_systems)
+        pairs, shifts, offsets = pairs[inside], shifts[inside], offsets_from_counts(counts)
+    centers, neighbors = np.ascontiguousarray(pairs.T)
+    return EdgeLists(centers, neighbors, shifts, offsets)
+
+
+def _all_pairs(
+    structures: Structures, cutoff: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
+    """Pairs (E, 2), shifts (E, 3), distances (E,) and how many each structure has (S,)."""
+    # Here and not above: vesin imports torch, and the readers do without.
+    from vesin import NeighborList
+
+    # One thread: most structures are small, and starting threads takes longer than their lists.
+    finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
+    pairs, shifts, distances = [], [], []
+    for cell, pbc, start, stop in zip(
+        structures.periodic_cells,
+        structures.pbc,
+        structures.offsets[:-1].tolist(),
+        structures.offsets[1:].tolist(),
+        strict=True,
+    ):
+        positions = structures.positions[start:stop]
+        system_pairs, shift, distance = finder.compute(positions, cell, pbc, "PSd", copy=False)
+        # copy=False gives views of the finder's buffers: each is copied here, once, and smaller.
+        pairs.append(system_pairs.astype(np.int32))
+        shifts.append(shift.copy())
+        distances.append(distance.copy())
+    counts = np.array([len(part) for part in pairs], dtype=np.int64)
+    pairs.append(np.zeros((0, 2), dtype=np.int32))
+    shifts.append(np.zeros((0, 3), dtype=np.int32))
+    distances.append(np.zeros(0))
+    return np.concatenate(pairs), np.concatenate(shifts), np.concatenate(distances), counts
+
+
+def _check_distances(
+    pairs: NDArray[np.int32],
+    distances: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    source: str,
+    frames: NDArray[np.int64] | None,
+) -> None:
+    close = np.flatnonzero(distances < MIN_DISTANCE)
+    if not len(close):
+        return
+    system = int(np.searchsorted(offsets, close[0], side="right")) - 1
+    frame = system if frames is None else int(frames[system])
+    first, second = pairs[close[0]]
+    what = f"atoms {first} and {second} are in one place ({distances[close[0]]:.1e} apart)"
+    if first == second:
+        what = f"atom {first} is in one place with its own periodic image"
+    raise frame_error(source, frame, what, "remove one of the two, or mend the cell")

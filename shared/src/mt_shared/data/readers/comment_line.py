@@ -1,0 +1,110 @@
+"""The comment line of extended xyz: ``key=value`` pairs, with the meaning that ASE gives them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BARE = r"[^\s=\"'{}\[\]\\]+"
+_VALUE = rf"{_BARE}|\"[^\"\\]*\"|'[^'\\]*'|{{[^}}\\]*}}|\[[^\]\\]*\]"
+_PAIR = re.compile(rf"({_BARE})(?:=({_VALUE}))?(?:\s+|$)")
+_QUOTES = frozenset("\"'{[")
+_NUMBER_SEPARATOR = re.compile(r"[\s,]+")
+
+PBC_FLAGS = {"T": True, "True": True, "true": True, "TRUE": True}
+PBC_FLAGS |= {"F": False, "False": False, "false": False, "FALSE": False}
+
+
+def parse_comment(line: str) -> dict[str, Any]:
+    """Keys with their values: mostly text, see :func:`numbers_of`.
+
+    Escapes, nested brackets and spaces about ``=`` are rare; lines with these go to ASE, whose
+    reading of them is the definition.
+
+    :raises ValueError: if ASE cannot make sense of the line
+    """
+    line = line.strip()
+    pairs = {}
+    position = 0
+    for match in _PAIR.finditer(line):
+        if match.start() != position:
+            break
+        position = match.end()
+        key, value = match.groups("T")
+        pairs[key] = value[1:-1] if value[0] in _QUOTES else value
+    if position == len(line):
+        return pairs
+    from ase.io.extxyz import key_val_str_to_dict
+
+    return key_val_str_to_dict(line)
+
+
+def numbers_of(value: Any) -> NDArray[np.float64] | None:
+    """The numbers that a value of the comment line is: () one, (n,) a list; None: no number."""
+    if not isinstance(value, str):
+        return _numbers_of_object(value)
+    if value.startswith("_JSON "):
+        return _numbers_of_json(value)
+    words = [word for word in _NUMBER_SEPARATOR.split(value) if word]
+    try:
+        numbers = np.array([float(word) for word in words])
+    except ValueError:
+        return None
+    return numbers[0:1].reshape(()) if len(numbers) == 1 else numbers
+
+
+def _numbers_of_object(value: Any) -> NDArray[np.float64] | None:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def _numbers_of_json(value: str) -> NDArray[np.float64] | None:
+    try:
+        return _numbers_of_object(json.loads(value.removeprefix("_JSON ")))
+    except json.JSONDecodeError:
+        return None
+
+
+def looks_like_label(value: Any) -> bool:
+    """Whether the value holds real numbers: whole ones are mostly counters and settings."""
+    numbers = numbers_of(value)
+    if numbers is None or numbers.size == 0:
+        return False
+    if isinstance(value, str):
+        return "." in value or "e" in value.lower()
+    return np.asarray(value).dtype.kind == "f"
+
+
+def lattice_of(value: Any) -> NDArray[np.float64]:
+    """(3, 3) cell, one vector a row.
+
+    :raises ValueError: if these are not nine numbers
+    """
+    numbers = numbers_of(value)
+    if numbers is None or numbers.size != 9:
+        raise ValueError(f"expected nine numbers in Lattice, found '{value}'")
+    # ASE, which parsed the line if this is no text, keeps the transposed matrix.
+    return numbers.reshape(3, 3) if isinstance(value, str) else numbers.reshape(3, 3).T
+
+
+def pbc_of(value: Any) -> tuple[bool, bool, bool]:
+    """One flag a direction.
+
+    :raises ValueError: if these are not one or three flags
+    """
+    words = value.replace(",", " ").split() if isinstance(value, str) else np.ravel(value).tolist()
+    flags = [PBC_FLAGS.get(str(word)) for word in words]
+    flags = flags * 3 if len(flags) == 1 else flags
+    if len(flags) != 3 or None in flags:
+        # ASE takes 1 and 0 as well.
+        flags = [{"1": True, "0": False}.get(str(word)) for word in words]
+    if len(flags) != 3 or None in flags:
+        raise ValueError(f"expected three of T and F in pbc, found '{value}'")
+    return bool(flags[0]), bool(flags[1]), bool(flags[2])

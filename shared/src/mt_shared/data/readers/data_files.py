@@ -1,0 +1,71 @@
+"""Opening the files of a data set: which reader, and what can be wrong before reading starts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mt_shared.data.readers.ase_files import read_with_ase
+from mt_shared.data.readers.columns import Frames, Layout, Wanted
+from mt_shared.data.readers.extended_xyz import IrregularXyz, read_extended_xyz
+from mt_shared.data.readers.metatensor_files import TensorMapFile, read_system
+from mt_shared.errors import DataError, did_you_mean
+
+READERS = ("ase", "metatensor")
+
+_XYZ_SUFFIXES = (".xyz", ".extxyz")
+_METATENSOR_SUFFIXES = (".mts", ".mta")
+
+
+def reader_of(path: str, reader: str | None) -> str:
+    """The reader that the options name, or the one that the file's name calls for."""
+    if reader is None:
+        return "metatensor" if Path(path).suffix in _METATENSOR_SUFFIXES else "ase"
+    if reader not in READERS:
+        raise DataError(
+            f"the reader '{reader}' of '{path}' is unknown{did_you_mean(reader, READERS)}; "
+            f"there are {' and '.join(READERS)}"
+        )
+    return reader
+
+
+def read_frames(path: str, reader: str | None, wanted: Wanted) -> Frames:
+    """Structures and keyed labels of a file."""
+    file = check_file(path)
+    if reader_of(path, reader) == "metatensor":
+        layout = Layout((), (), ())
+        index = np.zeros(1, dtype=np.int32)
+        return Frames(file.name, read_system(file), {}, {}, (layout,), index, ())
+    if file.suffix in _XYZ_SUFFIXES:
+        try:
+            return read_extended_xyz(file, wanted)
+        except IrregularXyz:
+            pass
+        except UnicodeDecodeError as error:
+            raise DataError(f"'{path}' is no text; expected extended xyz") from error
+    return read_with_ase(file, wanted)
+
+
+def read_tensor_map(path: str) -> TensorMapFile:
+    """Labels in a file of metatensor."""
+    return TensorMapFile(check_file(path))
+
+
+def check_file(path: str) -> Path:
+    """Refuse a file that is not there, cannot be read or is empty."""
+    file = Path(path)
+    if not file.exists():
+        folder = file.parent
+        if not folder.is_dir():
+            raise DataError(f"there is no file '{path}', and no folder '{folder}'")
+        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
+        raise DataError(f"there is no file '{path}'{did_you_mean(file.name, names)}")
+    if not file.is_file():
+        raise DataError(f"'{path}' is no file; expected a file with structures or labels")
+    if not os.access(file, os.R_OK):
+        raise DataError(f"'{path}' may not be read; ask its owner for the permission")
+    if file.stat().st_size == 0:
+        raise DataError(f"'{path}' is empty; expected structures or labels")
+    return file

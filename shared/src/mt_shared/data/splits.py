@@ -1,0 +1,153 @@
+"""Dividing data sets into training, validation and test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mt_shared.data.dataset import Dataset
+from mt_shared.data.indices import Indices, load_indices
+from mt_shared.errors import DataError
+
+TRAINING = "training"
+
+# A fraction of all structures, or the frame numbers of those that are meant.
+Part = float | Indices
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set, and the frame numbers of its structures in the file."""
+
+    dataset: Dataset
+    indices: NDArray[np.int64]
+
+
+def split_dataset(dataset: Dataset, parts: Mapping[str, Part], seed: int) -> dict[str, Split]:
+    """:func:`split_datasets` for one data set."""
+    splits = split_datasets([dataset], parts, seed)
+    return {name: split[0] for name, split in splits.items()}
+
+
+def split_datasets(
+    datasets: Sequence[Dataset], parts: Mapping[str, Part], seed: int
+) -> dict[str, list[Split]]:
+    """Divide each data set; what no part takes is for training.
+
+    Frame numbers count in the file, whatever the data set holds of it. A fraction is of the
+    structures that training would have had, in each data set, drawn at random and reproducibly.
+
+    :param parts: fraction or indices of ``validation``, ``test``, ...; ``training`` may have
+        indices as well
+    :return: lists of as many splits as data sets: ``training`` first, then the parts
+    :raises DataError: if a part or training comes out empty, or indices overlap
+    """
+    explicit = [name for name, part in parts.items() if not isinstance(part, float | int)]
+    if explicit and len(datasets) > 1:
+        raise DataError(
+            f"{explicit[0]}: indices need a single training file, there are {len(datasets)}; "
+            f"describe the {explicit[0]} set with systems and targets"
+        )
+    _check_fractions(parts)
+    generator = np.random.default_rng(seed)
+    chosen = [_divide(dataset, parts, generator) for dataset in datasets]
+    names = list(chosen[0])
+    _check_sizes(datasets, parts, {name: sum(len(c[name]) for c in chosen) for name in names})
+    return {
+        name: [
+            Split(dataset.subset(c[name]), dataset.frames[c[name]])
+            for dataset, c in zip(datasets, chosen, strict=True)
+        ]
+        for name in names
+    }
+
+
+def _check_fractions(parts: Mapping[str, Part]) -> None:
+    fractions = {name: part for name, part in parts.items() if isinstance(part, float | int)}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise DataError(f"{name}: the fraction {fraction} must be at least 0 and below 1")
+    total = sum(fractions.values())
+    if total >= 1:
+        named = " and ".join(f"{name} {fraction}" for name, fraction in fractions.items())
+        raise DataError(f"{named} leave nothing to train on; fractions must add up to less than 1")
+
+
+def _divide(
+    dataset: Dataset, parts: Mapping[str, Part], generator: np.random.Generator
+) -> dict[str, NDArray[np.int64]]:
+    """Indices into the data set for training and for each part."""
+    given = {
+        name: _positions(dataset, part, name)
+        for name, part in parts.items()
+        if not isinstance(part, float | int)
+    }
+    _check_overlaps(dataset, given)
+    base = given.get(TRAINING, np.arange(len(dataset)))
+    elsewhere = [part for name, part in given.items() if name != TRAINING]
+    pool = base[~np.isin(base, np.concatenate([*elsewhere, []]))]
+
+    order = generator.permutation(len(pool))
+    divided, start = {}, 0
+    for name, part in parts.items():
+        if isinstance(part, float | int):
+            # The small number keeps 0.29 * 100 = 28.999... from losing a structure.
+            count = math.floor(part * len(base) + 1e-9)
+            divided[name] = pool[order[start : start + count]]
+            start += count
+        elif name != TRAINING:
+            divided[name] = given[name]
+    return {TRAINING: pool[np.sort(order[start:])], **divided}
+
+
+def _positions(dataset: Dataset, part: Indices, name: str) -> NDArray[np.int64]:
+    """Where in the data set the frames with the given numbers are."""
+    num_frames = int(dataset.frames.max()) + 1 if len(dataset) else 0
+    frames = load_indices(part, num_frames, f"indices of the {name} set in {dataset.source}")
+    position_of = np.full(num_frames, -1)
+    position_of[dataset.frames] = np.arange(len(dataset))
+    lacking = frames[position_of[frames] < 0]
+    if len(lacking):
+        raise DataError(
+            f"indices of the {name} set: frame {lacking[0]} of {dataset.source} "
+            "is not among the frames that were read"
+        )
+    return position_of[frames]
+
+
+def _check_overlaps(dataset: Dataset, given: dict[str, NDArray[np.int64]]) -> None:
+    names = list(given)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            both = np.intersect1d(given[first], given[second])
+            if len(both):
+                raise DataError(
+                    f"{len(both)} indices are in the {first} set and in the {second} set, "
+                    f"frame {dataset.frames[both[0]]} for one; a structure belongs to one set"
+                )
+
+
+def _check_sizes(
+    datasets: Sequence[Dataset], parts: Mapping[str, Part], sizes: dict[str, int]
+) -> None:
+    total = sum(len(dataset) for dataset in datasets)
+    for name, size in sizes.items():
+        part = parts.get(name, ())
+        if size == 0 and (name == TRAINING or not _is_nothing(part)):
+            of = f" ({part} of them)" if isinstance(part, float | int) else ""
+            raise DataError(
+                f"the {name} set{of} would be empty: there are {total} structures in all; "
+                "add structures or change the fractions or indices"
+            )
+
+
+def _is_nothing(part: Part) -> bool:
+    """A fraction of exactly 0, or an empty list: how an options file says "no such set"."""
+    if isinstance(part, float | int):
+        return part == 0
+    return not isinstance(part, str | Path) and len(part) == 0

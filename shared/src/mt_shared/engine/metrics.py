@@ -1,0 +1,112 @@
+"""Root mean square and mean absolute errors, summed up over batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from mt_shared.contract import TargetInfo
+from mt_shared.data.batches import Batch
+from mt_shared.engine.prediction import Prediction
+
+PREFIXES = {"eV": ("meV", 1e3)}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One kind of error: what it is called, its unit, and the factor into that unit."""
+
+    target: str
+    gradient: str
+    label: str
+    unit: str
+    factor: float
+
+
+def metrics_of(
+    targets: dict[str, TargetInfo], length_unit: str, per_structure: tuple[str, ...] = ()
+) -> list[Metric]:
+    """The errors that are reported: energies by atom, forces, stress; in meV and A if possible."""
+    metrics = []
+    for name, target in targets.items():
+        unit, factor = PREFIXES.get(target.unit, (target.unit, 1.0))
+        by_atom = not target.per_atom and name not in per_structure
+        unit_of_values = f"{unit}/atom" if by_atom else unit
+        metrics.append(Metric(name, "", name, unit_of_values.lstrip("/"), factor))
+        length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
+        for gradient in target.gradients:
+            label = "forces" if gradient == "positions" else "stress"
+            label = label if name == "energy" else f"{name} {label}"
+            per = f"/{length}" if gradient == "positions" else f"/{length}^3"
+            metrics.append(Metric(name, gradient, label, f"{unit}{per}" if unit else "", factor))
+    return metrics
+
+
+class ErrorSums:
+    """Sums of squared and absolute errors of each metric, in float64.
+
+    :param scales: by target, what turns the model's raw numbers into the unit of the target
+    """
+
+    def __init__(
+        self,
+        metrics: list[Metric],
+        scales: dict[str, float],
+        per_structure: tuple[str, ...],
+        device: torch.device,
+    ):
+        self.metrics = metrics
+        self.scales = scales
+        self.per_structure = per_structure
+        # columns: number of elements, sum of squares, sum of absolute values
+        self.sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=device)
+
+    def update(self, predictions: dict[str, Prediction], batch: Batch) -> None:
+        """Add the errors of a batch; missing labels do not count."""
+        with torch.no_grad():
+            for row, metric in enumerate(self.metrics):
+                error = self._error(metric, predictions[metric.target], batch)
+                if not batch.targets[metric.target].complete[metric.gradient]:
+                    error = error[torch.isfinite(error)]
+                self.sums[row, 0] += error.numel()
+                self.sums[row, 1] += error.square().sum(dtype=torch.float64)
+                self.sums[row, 2] += error.abs().sum(dtype=torch.float64)
+
+    def _error(self, metric: Metric, prediction: Prediction, batch: Batch) -> torch.Tensor:
+        target = batch.targets[metric.target]
+        if metric.gradient == "":
+            error = prediction.values - target.values
+            by_atom = target.per_atom or metric.target in self.per_structure
+            return error if by_atom else error / batch.num_atoms.unsqueeze(1)
+        error = prediction.gradients[metric.gradient] - target.gradients[metric.gradient]
+        if metric.gradient == "positions":
+            return error
+        # a structure without a cell has a NaN label, which the caller drops
+        return error / batch.volumes.reshape(-1, 1, 1)
+
+    def results(self) -> dict[str, float]:
+        """``{"energy RMSE": ..., "energy MAE": ...}`` in the units of the metrics."""
+        results = {}
+        for metric, (number, squares, absolute) in zip(self.metrics, self.sums.tolist()):
+            factor = metric.factor * self.scales[metric.target]
+            known = number > 0
+            results[f"{metric.label} RMSE"] = (
+                factor * math.sqrt(squares / number) if known else math.nan
+            )
+            results[f"{metric.label} MAE"] = factor * absolute / number if known else math.nan
+        return results
+
+
+def selection_metric(kind: str, results: dict[str, float]) -> float:
+    """What the best model has least of.
+
+    ``rmse_prod`` and ``mae_prod`` are products over targets and gradients: halving the error of
+    the forces counts as much as halving that of the energy, whatever their units.
+    """
+    if kind == "loss":
+        return results["loss"]
+    suffix = {"rmse_prod": "RMSE", "mae_prod": "MAE"}[kind]
+    values = [value for name, value in results.items() if name.endswith(suffix)]
+    return math.prod(value for value in values if not math.isnan(value))

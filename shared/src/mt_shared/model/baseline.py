@@ -1,0 +1,39 @@
+"""What is taken off a target before training and put back afterwards.
+
+TorchScript reads this file: old-style annotations.
+"""
+
+from typing import Any, Callable
+
+import torch
+
+
+class Baseline(torch.nn.Module):
+    """``value = scale * raw + composition[species]``, for each atom.
+
+    The network learns ``raw``, a number of order one. ``composition`` is the mean contribution of
+    an atom of each species, so large that float32 would lose digits: both stay float64 whatever
+    the dtype of the model.
+
+    :param num_species: T, number of atomic types of the model
+    :param num_properties: P, number of sub-targets
+    """
+
+    composition: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, num_species: int, num_properties: int):
+        super().__init__()
+        self.register_buffer(
+            "composition", torch.zeros(num_species, num_properties, dtype=torch.float64)
+        )
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+
+    def forward(self, raw: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
+        """Atomic values (A, P) in float64 from the raw ones (A, P) and the species (A,)."""
+        return raw.to(torch.float64) * self.scale + self.composition[species]
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
+        """Follow the model to another device, never to another dtype."""
+        device = fn(torch.zeros((), dtype=torch.float64, device=self.scale.device)).device
+        return super()._apply(lambda tensor: tensor.to(device), recurse)

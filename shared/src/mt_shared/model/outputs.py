@@ -1,0 +1,54 @@
+"""metatensor objects at the border of a model. TorchScript reads this file.
+
+Letters of shapes: A atoms, S systems, P properties.
+"""
+
+from typing import List, Optional
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import System
+
+
+def atom_samples(systems: List[System]) -> torch.Tensor:
+    """The pairs (system, atom) of all atoms in the order of the systems, int32 (A, 2)."""
+    samples: List[torch.Tensor] = []
+    for i, system in enumerate(systems):
+        atoms = torch.arange(len(system), dtype=torch.int32, device=system.types.device)
+        samples.append(torch.stack([torch.full_like(atoms, i), atoms], dim=1))
+    return torch.cat(samples)
+
+
+def selection(samples: torch.Tensor, selected_atoms: Optional[Labels]) -> Optional[torch.Tensor]:
+    """Places in ``samples`` (A, 2) of the selected atoms; None where all are meant."""
+    if selected_atoms is None:
+        return None
+    stride = int(samples[:, 1].max()) + 1 if len(samples) > 0 else 1
+    selected = selected_atoms.values.to(samples.dtype)
+    keys = samples[:, 0] * stride + samples[:, 1]
+    selected_keys = selected[:, 0] * stride + selected[:, 1]
+    return torch.nonzero(torch.isin(keys, selected_keys))[:, 0]
+
+
+def atom_map(values: torch.Tensor, samples: torch.Tensor, property_name: str) -> TensorMap:
+    """A TensorMap of values (A, P), one sample an atom."""
+    return single_block(values, Labels(["system", "atom"], samples), property_name)
+
+
+def system_map(values: torch.Tensor, property_name: str) -> TensorMap:
+    """A TensorMap of values (S, P), one sample a system."""
+    systems = torch.arange(len(values), dtype=torch.int32, device=values.device)
+    return single_block(values, Labels(["system"], systems.unsqueeze(1)), property_name)
+
+
+def single_block(values: torch.Tensor, samples: Labels, property_name: str) -> TensorMap:
+    """A TensorMap of one block without components."""
+    properties = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
+    block = TensorBlock(
+        values=values,
+        samples=samples,
+        components=torch.jit.annotate(List[Labels], []),
+        properties=Labels([property_name], properties.unsqueeze(1)),
+    )
+    keys = Labels(["_"], torch.zeros((1, 1), dtype=torch.int32, device=values.device))
+    return TensorMap(keys, [block])

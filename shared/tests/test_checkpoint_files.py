@@ -1,0 +1,149 @@
+"""Checkpoint files: whole or not at all, tensors and plain values only."""
+
+import errno
+import pickle
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from mt_shared.contract import read_checkpoint, upgrade_by_version, write_checkpoint
+from mt_shared.engine.checkpoint_pair import write_rotating
+from mt_shared.errors import CheckpointError
+
+CHECKPOINT = {
+    "format": "mt-checkpoint",
+    "architecture": "soap_bpnn",
+    "state": {"weight": torch.arange(6.0).reshape(2, 3)},
+    "numbers": [1, 2.5, None, True, "text"],
+}
+
+
+class Malicious:
+    """What a pickle can hold: reading it would create a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
+    write_checkpoint(CHECKPOINT, tmp_path / "model.ckpt")
+    found = read_checkpoint(tmp_path / "model.ckpt")
+    assert torch.equal(found["state"]["weight"], CHECKPOINT["state"]["weight"])
+    assert found["numbers"] == CHECKPOINT["numbers"]
+
+
+def test_nothing_but_the_checkpoint_is_left_behind(tmp_path):
+    write_checkpoint(CHECKPOINT, tmp_path / "model.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
+    victim = tmp_path / "was-run"
+    torch.save({"format": "mt-checkpoint", "x": Malicious(victim)}, tmp_path / "evil.ckpt")
+    with pytest.raises(CheckpointError, match="refused: reading it would run code"):
+        read_checkpoint(tmp_path / "evil.ckpt")
+    assert not victim.exists()
+
+
+def test_a_checkpoint_of_metatrain_is_named_as_such(tmp_path):
+    # what such a file holds besides tensors: objects of metatrain's own classes, by their names
+    data = pickle.dumps({"a": 1}, protocol=2).replace(
+        b"}", b"cmetatrain.utils.data.dataset\nDatasetInfo\n0}", 1
+    )
+    with zipfile.ZipFile(tmp_path / "model.ckpt", "w") as archive:
+        archive.writestr("model/data.pkl", data)
+    with pytest.raises(CheckpointError, match="checkpoint of metatrain"):
+        read_checkpoint(tmp_path / "model.ckpt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_checkpoint_is_named_as_such(tmp_path, share):
+    path = tmp_path / "model.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"empty|truncated"):
+        read_checkpoint(path)
+
+
+def test_bytes_that_were_overwritten_are_found(tmp_path):
+    path = tmp_path / "model.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    content = bytearray(path.read_bytes())
+    place = content.find(b"format")
+    content[place - 20 : place + 20] = bytes(40)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_checkpoint(path)
+
+
+def test_an_exported_model_is_no_checkpoint(tmp_path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(tmp_path / "model.pt"))
+    with pytest.raises(CheckpointError, match="exported model"):
+        read_checkpoint(tmp_path / "model.pt")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no checkpoint '.*missing.ckpt'"):
+        read_checkpoint(tmp_path / "missing.ckpt")
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "model.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(CheckpointError, match="the disk is full"):
+        write_checkpoint(CHECKPOINT | {"more": 1}, path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_the_checkpoint_before_stays_until_the_new_one_is_whole(tmp_path):
+    for number in range(3):
+        write_rotating(CHECKPOINT | {"number": number}, tmp_path)
+    assert read_checkpoint(tmp_path / "latest.ckpt")["number"] == 2
+    assert read_checkpoint(tmp_path / "previous.ckpt")["number"] == 1
+
+
+def upgrade_1(checkpoint):
+    """As if version 1 had called the weights ``w``."""
+    checkpoint["state"] = {"weight": checkpoint["state"].pop("w")}
+    return checkpoint
+
+
+def upgrade_2(checkpoint):
+    """As if version 2 had not known the cutoff."""
+    checkpoint["hypers"] = {"cutoff": 5.0}
+    return checkpoint
+
+
+UPGRADES = {1: upgrade_1, 2: upgrade_2}
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        {"model_version": 1, "state": {"w": 7}},
+        {"model_version": 2, "state": {"weight": 7}},
+        {"model_version": 3, "state": {"weight": 7}, "hypers": {"cutoff": 5.0}},
+    ],
+)
+def test_a_checkpoint_of_each_version_comes_to_the_newest(old):
+    new = upgrade_by_version(old, "model_version", 3, UPGRADES)
+    assert new == {"model_version": 3, "state": {"weight": 7}, "hypers": {"cutoff": 5.0}}
+
+
+def test_a_checkpoint_of_a_newer_version_says_what_to_install():
+    newer = {"model_version": 4, "distribution": "mt-x", "distribution_version": "2.1.0"}
+    with pytest.raises(CheckpointError, match=r"pip install 'mt-x>=2\.1\.0'"):
+        upgrade_by_version(newer, "model_version", 3, UPGRADES)

@@ -1,0 +1,268 @@
+"""The parts of the shared engine, each against numbers that can be checked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.data.batches import Normalization, build_store
+from mt_shared.data.dataset import Dataset, TargetLabels
+from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.engine.baselines import fit_composition, fit_scale, fixed_composition
+from mt_shared.engine.loss import Loss, loss_terms
+from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
+from mt_shared.engine.optimization import Schedule
+from mt_shared.engine.prediction import Prediction
+from mt_shared.engine.sampling import cut_batches, epoch_batches
+from mt_shared.errors import DataError, OptionsError
+
+ENERGY = TargetInfo(quantity="energy", unit="eV", gradients=("positions",))
+INFO = DatasetInfo("angstrom", (1, 8), {"energy": ENERGY})
+CUTOFF = 3.0
+
+
+def water_like(num_systems: int = 3, seed: int = 0) -> Dataset:
+    """Clusters of 2, 3, 4 ... atoms of H and O at random, with random labels."""
+    generator = np.random.default_rng(seed)
+    counts = np.arange(num_systems) + 2
+    num_atoms = int(counts.sum())
+    structures = Structures(
+        positions=generator.uniform(0, 3, (num_atoms, 3)),
+        types=generator.choice([1, 8], num_atoms).astype(np.int32),
+        cells=np.zeros((num_systems, 3, 3)),
+        pbc=np.zeros((num_systems, 3), dtype=bool),
+        offsets=offsets_from_counts(counts),
+    )
+    labels = TargetLabels(
+        values=generator.normal(size=(num_systems, 1)),
+        gradients={"positions": generator.normal(size=(num_atoms, 3))},
+    )
+    return Dataset(structures, {"energy": labels}, np.arange(num_systems), "random.xyz")
+
+
+def store_of(dataset: Dataset):
+    nothing = Normalization(np.zeros((2, 1)), 1.0)
+    return build_store([dataset], INFO, CUTOFF, {"energy": nothing}, torch.float64)
+
+
+class TestBatches:
+    def test_atoms_are_sorted_by_species(self):
+        graph = store_of(water_like()).batch(torch.tensor([2, 0])).graph
+        assert graph.species.tolist() == sorted(graph.species.tolist())
+        assert graph.counts == torch.bincount(graph.species, minlength=2).tolist()
+
+    def test_each_edge_joins_atoms_at_its_vector(self):
+        batch = store_of(water_like()).batch(torch.tensor([1, 2]))
+        graph = batch.graph
+        expected = graph.positions[graph.neighbors] - graph.positions[graph.centers]
+        torch.testing.assert_close(batch.vectors, expected)
+        assert torch.equal(graph.system[graph.centers], graph.system[graph.neighbors])
+
+    def test_labels_go_with_their_structures_and_atoms(self):
+        dataset = water_like()
+        batch = store_of(dataset).batch(torch.tensor([2, 0]))
+        target = batch.targets["energy"]
+        expected = dataset.labels["energy"].values[[2, 0]]
+        np.testing.assert_allclose(target.values, expected)
+        for position, gradient in zip(batch.graph.positions, target.gradients["positions"]):
+            atom = np.argmin(
+                np.linalg.norm(dataset.structures.positions - position.numpy(), axis=1)
+            )
+            np.testing.assert_allclose(
+                gradient, dataset.labels["energy"].gradients["positions"][atom]
+            )
+
+    def test_a_type_that_the_model_lacks_is_named(self):
+        with pytest.raises(DataError, match="atomic type 8"):
+            build_store([water_like()], DatasetInfo("A", (1,), {}), CUTOFF, {}, torch.float32)
+
+
+class TestSampling:
+    def test_each_structure_is_seen_once_an_epoch(self):
+        batches = epoch_batches(torch.full((10,), 3), 4, None, seed=1, epoch=0)
+        assert [len(batch) for batch in batches] == [4, 4, 2]
+        assert sorted(torch.cat(batches).tolist()) == list(range(10))
+
+    def test_order_depends_on_seed_and_epoch_alone(self):
+        sizes = torch.full((10,), 3)
+        first = torch.cat(epoch_batches(sizes, 4, None, 1, 0)).tolist()
+        torch.rand(5)
+        assert torch.cat(epoch_batches(sizes, 4, None, 1, 0)).tolist() == first
+        assert torch.cat(epoch_batches(sizes, 4, None, 1, 1)).tolist() != first
+
+    def test_batches_by_number_of_atoms_keep_the_limit_and_drop_nothing(self):
+        sizes = torch.tensor([5, 3, 4, 9, 1, 2])
+        batches = cut_batches(torch.arange(6), sizes, 99, max_atoms=8)
+        assert [batch.tolist() for batch in batches] == [[0, 1], [2], [3], [4, 5]]
+
+
+class TestBaselines:
+    def test_composition_is_learnt_exactly(self):
+        dataset = water_like(5)
+        structures = dataset.structures
+        species = (structures.types == 8).astype(np.int64)
+        counts = np.add.reduceat(np.eye(2)[species], structures.offsets[:-1])
+        found = fit_composition(counts @ [[-13.6], [-2041.0]], structures, species, 2, ENERGY, {})
+        np.testing.assert_allclose(found, [[-13.6], [-2041.0]], rtol=1e-10)
+
+    def test_given_values_are_kept_and_the_others_fitted(self):
+        dataset = water_like(5)
+        structures = dataset.structures
+        species = (structures.types == 8).astype(np.int64)
+        counts = np.add.reduceat(np.eye(2)[species], structures.offsets[:-1])
+        values = counts @ [[-13.6], [-2041.0]]
+        found = fit_composition(values, structures, species, 2, ENERGY, {0: -13.6})
+        np.testing.assert_allclose(found, [[-13.6], [-2041.0]], rtol=1e-10)
+
+    def test_missing_labels_do_not_count(self):
+        dataset = water_like(5)
+        structures = dataset.structures
+        species = (structures.types == 8).astype(np.int64)
+        values = np.add.reduceat(np.eye(2)[species], structures.offsets[:-1]) @ [[-1.0], [-5.0]]
+        values[2] = np.nan
+        found = fit_composition(values, structures, species, 2, ENERGY, {})
+        np.testing.assert_allclose(found, [[-1.0], [-5.0]], rtol=1e-10)
+
+    def test_one_number_is_meant_for_every_element(self):
+        assert fixed_composition(-5.0, (1, 6, 8)) == {0: -5.0, 1: -5.0, 2: -5.0}
+
+    def test_a_baseline_for_an_absent_element_is_refused(self):
+        with pytest.raises(OptionsError, match=r"atomic types \[7\]"):
+            fixed_composition({7: 1.0}, (1, 6, 8))
+
+    def test_scale_is_that_of_the_forces_where_there_are_any(self):
+        dataset = water_like()
+        labels = dataset.labels["energy"]
+        expected = np.sqrt(np.mean(labels.gradients["positions"] ** 2))
+        found = fit_scale(labels, labels.values, dataset.structures, ENERGY)
+        assert found == pytest.approx(expected)
+
+    def test_labels_that_the_composition_explains_have_scale_one(self):
+        dataset = water_like()
+        assert (
+            fit_scale(TargetLabels(np.zeros((3, 1))), np.zeros((3, 1)), dataset.structures, ENERGY)
+            == 1
+        )
+
+
+def perfect_but(batch, value_error: float, force_error: float) -> dict[str, Prediction]:
+    """Predictions that are off by these numbers everywhere, NaN labels taken as zero."""
+    target = batch.targets["energy"]
+    return {
+        "energy": Prediction(
+            torch.nan_to_num(target.values) + value_error,
+            {"positions": torch.nan_to_num(target.gradients["positions"]) + force_error},
+        )
+    }
+
+
+class TestLoss:
+    @pytest.mark.parametrize(
+        ("spec", "expected"),
+        [
+            # energies are divided by the number of atoms: 2, 3 and 4
+            ("mse", np.mean([1 / 2**2, 1 / 3**2, 1 / 4**2]) + 0.25),
+            ("mae", np.mean([1 / 2, 1 / 3, 1 / 4]) + 0.5),
+            (
+                {"energy": {"weight": 3.0, "forces": {"weight": 0.0}}},
+                3 * np.mean([1 / 4, 1 / 9, 1 / 16]),
+            ),
+            ({"energy": {"weight": 0.0, "gradients": {"positions": "mae"}}}, 0.5),
+            (
+                {"energy": {"weight": 0.0, "forces": {"type": "huber", "delta": 0.1}}},
+                0.1 * (0.5 - 0.05),
+            ),
+        ],
+    )
+    def test_types_weights_and_short_forms(self, spec, expected):
+        batch = store_of(water_like()).batch(torch.arange(3))
+        loss = Loss(loss_terms(spec, INFO.targets), ())
+        assert float(loss(perfect_but(batch, 1.0, 0.5), batch)) == pytest.approx(expected)
+
+    def test_per_structure_targets_are_not_divided(self):
+        batch = store_of(water_like()).batch(torch.arange(3))
+        loss = Loss(loss_terms("mse", INFO.targets), ("energy",))
+        assert float(loss(perfect_but(batch, 1.0, 0.0), batch)) == pytest.approx(1.0)
+
+    def test_missing_labels_are_masked(self):
+        dataset = water_like()
+        dataset.labels["energy"].values[1] = np.nan
+        batch = store_of(dataset).batch(torch.arange(3))
+        loss = Loss(loss_terms("mse", INFO.targets), ())
+        expected = np.mean([1 / 2**2, 1 / 4**2])
+        assert float(loss(perfect_but(batch, 1.0, 0.0), batch)) == pytest.approx(expected)
+
+    def test_a_batch_without_labels_gives_zero(self):
+        dataset = water_like()
+        dataset.labels["energy"].values[:] = np.nan
+        dataset.labels["energy"].gradients["positions"][:] = np.nan
+        batch = store_of(dataset).batch(torch.arange(3))
+        loss = Loss(loss_terms("mse", INFO.targets), ())
+        assert float(loss(perfect_but(batch, 1.0, 1.0), batch)) == 0.0
+
+    @pytest.mark.parametrize(
+        ("spec", "message"),
+        [
+            ({"energi": "mse"}, "did you mean 'energy'"),
+            ({"energy": {"stress": {"weight": 2.0}}}, "has 'positions'|has \\['positions'\\]"),
+        ],
+    )
+    def test_a_loss_on_what_the_data_lack_is_refused(self, spec, message):
+        with pytest.raises(OptionsError, match=message):
+            loss_terms(spec, INFO.targets)
+
+
+class TestMetrics:
+    def test_errors_are_in_meV_per_atom_and_meV_per_angstrom(self):
+        batch = store_of(water_like()).batch(torch.arange(3))
+        metrics = metrics_of(INFO.targets, "angstrom")
+        errors = ErrorSums(metrics, {"energy": 2.0}, (), torch.device("cpu"))
+        errors.update(perfect_but(batch, 1.0, 0.5), batch)
+        assert [(metric.label, metric.unit) for metric in metrics] == [
+            ("energy", "meV/atom"),
+            ("forces", "meV/A"),
+        ]
+        results = errors.results()
+        # the scale of 2 turns the model's numbers into eV
+        assert results["forces RMSE"] == pytest.approx(1000)
+        assert results["energy MAE"] == pytest.approx(2000 * np.mean([1 / 2, 1 / 3, 1 / 4]))
+
+    def test_halving_either_error_counts_the_same(self):
+        halved_energy = {"energy RMSE": 1.0, "forces RMSE": 100.0, "energy MAE": 9.0}
+        halved_forces = {"energy RMSE": 2.0, "forces RMSE": 50.0, "energy MAE": 9.0}
+        assert selection_metric("rmse_prod", halved_energy) == 100.0
+        assert selection_metric("rmse_prod", halved_forces) == 100.0
+
+
+HYPERS = {
+    "learning_rate": 1e-2,
+    "warmup_fraction": 0.1,
+    "scheduler": {"type": "cosine", "min_learning_rate": 1e-4, "factor": 0.5, "patience": 1},
+}
+
+
+class TestSchedule:
+    @pytest.mark.parametrize(
+        ("progress", "expected"), [(0.0, 0.0), (0.05, 5e-3), (0.1, 1e-2), (0.55, 5e-3), (1.0, 0.0)]
+    )
+    def test_warm_up_then_cosine(self, progress, expected):
+        assert Schedule(HYPERS).rate(progress) == pytest.approx(expected, abs=1e-12)
+
+    def test_plateau_lowers_the_rate_when_nothing_improves(self):
+        schedule = Schedule(HYPERS | {"scheduler": HYPERS["scheduler"] | {"type": "plateau"}})
+        rates = []
+        for metric in (1.0, 0.9, 0.9, 0.9, 0.9, 0.9):
+            schedule.after_epoch(metric)
+            rates.append(schedule.rate(0.5))
+        assert rates == [1e-2, 1e-2, 1e-2, 5e-3, 5e-3, 2.5e-3]
+
+    def test_state_goes_through_a_checkpoint(self):
+        schedule = Schedule(HYPERS | {"scheduler": HYPERS["scheduler"] | {"type": "plateau"}})
+        for metric in (1.0, 2.0, 2.0):
+            schedule.after_epoch(metric)
+        other = Schedule(HYPERS | {"scheduler": HYPERS["scheduler"] | {"type": "plateau"}})
+        other.load_state(schedule.state())
+        assert other.rate(0.5) == schedule.rate(0.5)
+        assert math.isclose(other.best, 1.0)
