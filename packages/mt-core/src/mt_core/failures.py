@@ -1,0 +1,57 @@
+"""What the command line says of a failure, where it is the user's or the machine's."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from mt_shared.errors import UserError
+
+OUT_OF_MEMORY = (
+    "the memory ran out ({details}). Lower architecture.training.batch_size (mt train) or "
+    "-b (mt eval), use a smaller cutoff or a smaller model, or a machine with more memory"
+)
+NO_SPACE = (
+    "no space is left on the device{where}. What was saved before is whole; make room, or write "
+    "elsewhere with -o"
+)
+
+
+def explain(failure: BaseException) -> str | None:
+    """The message for a user, or None where a failure is ours and deserves its traceback."""
+    if isinstance(failure, UserError):
+        return str(failure)
+    if _is_out_of_memory(failure):
+        return OUT_OF_MEMORY.format(details=_first_line(failure) or "of the machine")
+    if isinstance(failure, OSError):
+        return _explain_os(failure)
+    return None
+
+
+def _is_out_of_memory(failure: BaseException) -> bool:
+    if isinstance(failure, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(failure, torch.OutOfMemoryError):
+        return True
+    # on a CPU, and from inside a TorchScript program, torch raises a plain RuntimeError
+    text = str(failure)
+    return isinstance(failure, RuntimeError) and (
+        "not enough memory" in text or "out of memory" in text or "can't allocate memory" in text
+    )
+
+
+def _explain_os(failure: OSError) -> str | None:
+    where = f": {failure.filename}" if failure.filename else ""
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NO_SPACE.format(where=where)
+    # without a file it is no matter of the user's paths
+    if not where:
+        return None
+    if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no right to read or write it{where}. Change its permissions or name another path"
+    return f"{failure.strerror}{where}"
+
+
+def _first_line(failure: BaseException) -> str:
+    return str(failure).strip().partition("\n")[0]

@@ -1,0 +1,167 @@
+"""Which checkpoint a restart goes on from, and whether it may."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mt_core.datasets import FINGERPRINTS, Splits
+from mt_core.options import TrainingOptions
+from mt_core.runs import Change, changes, is_free, past_runs, read_options, run_checkpoints
+from mt_shared.contract import read_checkpoint
+from mt_shared.errors import CheckpointError, OptionsError
+from mt_shared.options import read_yaml
+
+log = logging.getLogger("mt.train")
+
+
+@dataclass(frozen=True)
+class Restart:
+    """A checkpoint to go on from, and what the run that wrote it was."""
+
+    path: Path
+    checkpoint: dict[str, Any]
+    seed: int | None
+    changes: list[Change] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    allow_changes: bool = False
+
+    def describe(self) -> str:
+        """The lines that say where the training goes on, and every option that has changed."""
+        lines = [*self.skipped, f"Going on from {self.path}"]
+        lines += [f"changed: {change}" for change in self.changes]
+        return "\n".join(lines)
+
+    def check_data(self, splits: Splits) -> None:
+        """Refuse other data than the checkpoint's: the training would not go on as it was.
+
+        :raises CheckpointError: unless changes were asked for
+        """
+        file = self.path.parent / "indices" / FINGERPRINTS
+        if not file.is_file():
+            return
+        before = read_yaml(file)
+        names = [name for name in ("training", "validation") if before.get(name)]
+        changed = [name for name in names if before[name] != splits.fingerprints[name]]
+        if changed and not self.allow_changes:
+            raise CheckpointError(
+                f"the {' and '.join(changed)} data are not those that {self.path} was trained on; "
+                "bring the files back, or go on all the same with --allow-changes"
+            )
+
+
+def find_restart(wish: str | Path, plan: TrainingOptions, allow_changes: bool) -> Restart:
+    """The checkpoint of ``--restart``.
+
+    :param wish: a file, or ``auto``
+    :raises CheckpointError: when there is none, or it is of another architecture
+    :raises OptionsError: when options have changed that may not, unless changes are allowed
+    """
+    if str(wish) == "auto":
+        return _newest(plan, allow_changes)
+    path = Path(wish)
+    checkpoint = _training_checkpoint(path, plan.architecture.name)
+    found = _compare(read_options(path.parent), checkpoint, plan)
+    _refuse(found, path, allow_changes)
+    return Restart(path, checkpoint, _seed(path.parent), found, allow_changes=allow_changes)
+
+
+def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
+    runs = past_runs()
+    if not runs:
+        raise CheckpointError(
+            "there is nothing to restart from: no run with a checkpoint lies in outputs/ here; "
+            "begin with mt train without --restart, or name a checkpoint"
+        )
+    nearest: tuple[Path, list[Change]] | None = None
+    for run in runs:
+        options = read_options(run)
+        if options is None:
+            continue
+        found = _changes(options, plan)
+        if allow_changes or all(is_free(change) for change in found):
+            restart = _best_of(run, plan, found, allow_changes)
+            if restart is not None:
+                return restart
+        elif nearest is None or len(found) < len(nearest[1]):
+            nearest = run, found
+    if nearest is None:
+        raise CheckpointError("no run in outputs/ has a checkpoint that can be read")
+    _refuse(nearest[1], nearest[0], allow_changes)
+    raise AssertionError("the nearest run differs in what may not change")
+
+
+def _best_of(
+    run: Path, plan: TrainingOptions, found: list[Change], allow_changes: bool
+) -> Restart | None:
+    """The furthest checkpoint of a run that is whole; a broken one is named."""
+    skipped: list[str] = []
+    for path in run_checkpoints(run):
+        try:
+            checkpoint = _training_checkpoint(path, plan.architecture.name)
+        except CheckpointError as error:
+            skipped.append(str(error))
+            continue
+        return Restart(path, checkpoint, _seed(run), found, skipped, allow_changes)
+    for reason in skipped:
+        log.warning(reason)
+    return None
+
+
+def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
+    checkpoint = read_checkpoint(path)
+    check_architecture(checkpoint, architecture)
+    if checkpoint.get("trainer") is None:
+        raise CheckpointError(
+            f"'{path}' holds a model without the state of its training; start from it with "
+            "architecture.training.finetune.read_from instead"
+        )
+    return checkpoint
+
+
+def check_architecture(checkpoint: dict[str, Any], name: str) -> None:
+    """Refuse the checkpoint of another architecture.
+
+    :raises CheckpointError: names both
+    """
+    if checkpoint["architecture"] != name:
+        raise CheckpointError(
+            f"the checkpoint is of the architecture '{checkpoint['architecture']}', the options "
+            f"are for '{name}'; a model cannot change its architecture"
+        )
+
+
+def _seed(folder: Path) -> int | None:
+    return (read_options(folder) or {}).get("seed")
+
+
+def _compare(
+    before: dict[str, Any] | None, checkpoint: dict[str, Any], plan: TrainingOptions
+) -> list[Change]:
+    if before is not None:
+        return _changes(before, plan)
+    # a checkpoint away from its run still knows its hypers
+    sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
+    now = plan.resolved["architecture"]
+    return changes(
+        {"architecture": sections}, {"architecture": {name: now[name] for name in sections}}
+    )
+
+
+def _changes(before: dict[str, Any], plan: TrainingOptions) -> list[Change]:
+    now = plan.resolved
+    if now["seed"] is None:
+        now = now | {"seed": before.get("seed")}
+    return changes(before, now)
+
+
+def _refuse(found: list[Change], where: Path, allow_changes: bool) -> None:
+    refused = [change for change in found if not is_free(change)]
+    if refused and not allow_changes:
+        listed = "\n".join(f"  {change}" for change in refused)
+        raise OptionsError(
+            f"the options differ from those of {where}:\n{listed}\nset them back, or go on with "
+            "the new ones with --allow-changes (epochs, intervals and paths may always change)"
+        )

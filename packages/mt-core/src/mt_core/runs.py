@@ -1,0 +1,157 @@
+"""The folder of a run, and which run a restart goes on with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from mt_shared.errors import CheckpointError, OptionsError, UserError
+from mt_shared.options import dump_yaml, read_yaml
+
+OUTPUTS = Path("outputs")
+OPTIONS_FILE = "options_restart.yaml"
+# in the order in which a restart prefers them
+CHECKPOINTS = ("model.ckpt", "latest.ckpt", "previous.ckpt")
+
+
+def create_run_folder(root: Path = OUTPUTS) -> Path:
+    """``outputs/DATE/TIME``, made for this run alone: a second job gets a suffix.
+
+    :raises UserError: when there is no right to write here
+    """
+    now = datetime.now()
+    day = root / now.strftime("%Y-%m-%d")
+    name = now.strftime("%H-%M-%S")
+    try:
+        day.mkdir(parents=True, exist_ok=True)
+        for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
+            folder = day / (name + suffix)
+            try:
+                folder.mkdir()
+                return folder
+            except FileExistsError:
+                continue
+    except OSError as error:
+        raise UserError(
+            f"cannot make the folder of the run in '{day}': {error.strerror}; run mt train in a "
+            "folder that you may write to"
+        ) from error
+    raise UserError(f"a thousand runs began in '{day}' in one second; wait a moment")
+
+
+def past_runs(root: Path = OUTPUTS) -> list[Path]:
+    """Folders of earlier runs with a checkpoint to go on from, newest first."""
+    runs = [file.parent for file in root.glob(f"*/*/{OPTIONS_FILE}")]
+    runs = [run for run in runs if any((run / name).is_file() for name in CHECKPOINTS)]
+    return sorted(runs, key=_started, reverse=True)
+
+
+def _started(run: Path) -> tuple[str, str, int]:
+    """Day, time and suffix, as numbers where numbers count."""
+    parts = run.name.split("-")
+    suffix = int(parts[3]) if len(parts) > 3 and parts[3].isdigit() else 1
+    return run.parent.name, "-".join(parts[:3]), suffix
+
+
+def run_checkpoints(run: Path) -> Iterator[Path]:
+    """The checkpoints of a run, the one to prefer first."""
+    return (run / name for name in CHECKPOINTS if (run / name).is_file())
+
+
+def write_options(run: Path, options: dict[str, Any]) -> None:
+    """Write the resolved options, which train the same model again."""
+    (run / OPTIONS_FILE).write_text(dump_yaml(options), encoding="utf-8")
+
+
+def read_options(run: Path) -> dict[str, Any] | None:
+    """The resolved options of a run; None where they are not there or not whole."""
+    try:
+        options = read_yaml(run / OPTIONS_FILE)
+    except (OptionsError, OSError):
+        return None
+    return options if isinstance(options, dict) else None
+
+
+def copy_result(source: Path, destination: Path) -> str | None:
+    """Copy a file of the run to where the user wants it; what lies there is kept, and said.
+
+    :return: a line that says what was kept, if anything was
+    :raises CheckpointError: when the copy fails; the file of the run is whole
+    """
+    said = None
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        if destination.exists():
+            backup = _free_name(destination)
+            os.replace(destination, backup)
+            said = f"{destination} was there before: it is now {backup}"
+        partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
+        shutil.copyfile(source, partial)
+        os.replace(partial, destination)
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot copy {source} to {destination}: {error.strerror}; the file in the folder of "
+            "the run is whole, copy it by hand"
+        ) from error
+    return said
+
+
+def _free_name(path: Path) -> Path:
+    """``model.pt`` to ``model.1.pt``, or the first number that is free."""
+    number = 1
+    while (backup := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+        number += 1
+    return backup
+
+
+@dataclass(frozen=True)
+class Change:
+    """An option that differs between a checkpoint and the file that continues it."""
+
+    path: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.before!r} -> {self.now!r}"
+
+
+FREE_LEAVES = ("read_from", "indices")
+FREE_OPTIONS = (
+    "architecture.training.num_epochs",
+    "architecture.training.log_interval",
+    "architecture.training.checkpoint_interval",
+    "final_eval",
+    "print_stats",
+)
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """Every option that differs, by its path in the file."""
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    return [
+        Change(path, old.get(path, "(not given)"), new.get(path, "(not given)"))
+        for path in sorted({*old, *new})
+        if old.get(path, "(not given)") != new.get(path, "(not given)")
+    ]
+
+
+def is_free(change: Change) -> bool:
+    """Whether an option may change at a restart without being asked for: epochs, paths, ..."""
+    return change.path in FREE_OPTIONS or change.path.split(".")[-1] in FREE_LEAVES
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{number}")
+    else:
+        yield path, value
