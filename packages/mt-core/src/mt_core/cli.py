@@ -32,13 +32,13 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         return _leave_broken_pipe()
     except Exception as failure:
-        from mt_core.failures import explain
+        from mt_core.failures import exit_status, explain
 
         message = explain(failure)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
-        return 1
+        print(message, file=sys.stderr)
+        return exit_status(failure)
     return 0
 
 

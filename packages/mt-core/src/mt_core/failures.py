@@ -19,6 +19,24 @@ NO_SPACE = (
 
 def explain(failure: BaseException) -> str | None:
     """The message for a user, or None where a failure is ours and deserves its traceback."""
+    if _is_interruption(failure):
+        return str(failure)
+    message = _explain_error(failure)
+    return None if message is None else f"error: {message}"
+
+
+def exit_status(failure: BaseException) -> int:
+    """128 + signal for a training that a signal ended, as shells have it; 1 for an error."""
+    return int(getattr(failure, "exit_code", 1)) if _is_interruption(failure) else 1
+
+
+def _is_interruption(failure: BaseException) -> bool:
+    # without the contract loaded, and with it torch, nothing can have raised it
+    contract = sys.modules.get("mt_shared.contract")
+    return contract is not None and isinstance(failure, contract.Interrupted)
+
+
+def _explain_error(failure: BaseException) -> str | None:
     if isinstance(failure, UserError):
         return str(failure)
     if _is_out_of_memory(failure):
