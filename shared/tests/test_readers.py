@@ -165,11 +165,17 @@ def assert_equal_frames(fast, by_ase):
         assert set(ours.calculator) == set(theirs.calculator)
 
 
+def whole(read, path):
+    """All frames of a file as one piece."""
+    (frames,) = read(path, KEYS)
+    return frames
+
+
 @pytest.mark.parametrize("name", COMMENT_LINES)
 def test_comment_lines_mean_what_they_mean_to_ase(tmp_path, name):
     path = tmp_path / "one.xyz"
     path.write_text(f"2\n{COMMENT_LINES[name]}\nH 0 0 0.5\nCl 0 0 1.5\n")
-    assert_equal_frames(read_extended_xyz(path, KEYS), read_with_ase(path, KEYS))
+    assert_equal_frames(whole(read_extended_xyz, path), whole(read_with_ase, path))
 
 
 COLUMNS = {
@@ -187,7 +193,7 @@ def test_columns_mean_what_they_mean_to_ase(tmp_path, name):
     properties, *rows = COLUMNS[name]
     path = tmp_path / "one.xyz"
     path.write_text(f"2\nProperties={properties} energy=1.0\n{''.join(rows)}")
-    fast, by_ase = read_extended_xyz(path, KEYS), read_with_ase(path, KEYS)
+    fast, by_ase = whole(read_extended_xyz, path), whole(read_with_ase, path)
     if name == "words and flags":
         # ASE keeps flags as numbers of no use as labels; both say that the key is there.
         assert fast.column("flag", per_atom=True).found.all()
@@ -202,7 +208,7 @@ def test_frames_of_different_columns_and_keys(tmp_path):
     bare = "1\nProperties=species:S:1:pos:R:3 mu=2.5\nH 0 0 0\n"
     full = "2\nProperties=species:S:1:pos:R:3:q:R:1 energy=1.5\nH 0 0 0 7\nH 0 0 1 8\n"
     path.write_text(bare + full + "\n" + bare + bare + full)
-    fast = read_extended_xyz(path, KEYS)
+    fast = whole(read_extended_xyz, path)
     assert_equal_frames(fast, read_with_ase_without_blank_lines(path))
     assert fast.column("q", per_atom=True).found.tolist() == [False, True, False, False, True]
 
@@ -210,13 +216,13 @@ def test_frames_of_different_columns_and_keys(tmp_path):
 def read_with_ase_without_blank_lines(path):
     """ASE stops at a blank line and loses what follows; we do not."""
     path.write_text(path.read_text().replace("\n\n", "\n"))
-    return read_with_ase(path, KEYS)
+    return whole(read_with_ase, path)
 
 
 def test_chunks_join_without_a_seam(xyz, monkeypatch):
-    whole = read_extended_xyz(xyz, KEYS)
-    monkeypatch.setattr("mt_shared.data.readers.extended_xyz.CHUNK_ATOMS", 5)
-    assert_equal_frames(read_extended_xyz(xyz, KEYS), whole)
+    at_once = whole(read_extended_xyz, xyz)
+    monkeypatch.setattr("mt_shared.data.readers.xyz_text.CHUNK_ATOMS", 5)
+    assert_equal_frames(whole(read_extended_xyz, xyz), at_once)
 
 
 def test_cell_vectors_after_the_atoms_go_to_ase(tmp_path):

@@ -1,4 +1,4 @@
-"""Chemical symbols, for options that may name an element either way (no import of ase here)."""
+"""Chemical symbols and atomic numbers, without an import of ASE."""
 
 SYMBOLS = tuple(
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se "
@@ -8,14 +8,14 @@ SYMBOLS = tuple(
 )
 """The symbol of atomic number Z at index Z - 1."""
 
-_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}
+ATOMIC_NUMBERS = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}
 
 
 def atomic_number(element: object) -> int | None:
     """The atomic number that ``6``, ``"6"`` or ``"C"`` stands for, or None if it is no element."""
     if isinstance(element, str):
-        if element in _NUMBERS:
-            return _NUMBERS[element]
+        if element in ATOMIC_NUMBERS:
+            return ATOMIC_NUMBERS[element]
         element = int(element) if element.isascii() and element.isdigit() else None
     if isinstance(element, bool) or not isinstance(element, int):
         return None

@@ -18,7 +18,10 @@ class Interrupted(Exception):
     """A signal ended the training; the state is saved in ``checkpoint``."""
 
     def __init__(self, signal_name: str, exit_code: int, checkpoint: Path):
-        super().__init__(signal_name)
+        super().__init__(
+            f"{signal_name}: the training is saved in {checkpoint}; go on with the same command "
+            "and --restart auto"
+        )
         self.signal_name = signal_name
         self.exit_code = exit_code
         self.checkpoint = checkpoint

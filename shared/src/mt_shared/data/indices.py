@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,51 @@ from mt_shared.errors import DataError
 Indices = Sequence[int] | NDArray[np.int64] | str | Path
 
 
-def load_indices(indices: Indices, num_frames: int, what: str) -> NDArray[np.int64]:
-    """Frame numbers of a list, or of a text file with one on each line; each at most once.
+@dataclass(frozen=True)
+class FrameNumbers:
+    """Numbers of frames, each at most once.
 
-    :param num_frames: how many frames there are
+    :param what: whose indices these are, for the error
+    """
+
+    frames: NDArray[np.int64]
+    what: str
+
+    @property
+    def in_order(self) -> bool:
+        """Whether they follow the order of the file."""
+        return bool((np.diff(self.frames) > 0).all())
+
+    def check_range(self, num_frames: int) -> None:
+        """Refuse the number of a frame that is not there."""
+        outside = self.frames[(self.frames < 0) | (self.frames >= num_frames)]
+        if len(outside):
+            raise DataError(
+                f"{self.what}: the index {outside[0]} is out of range; "
+                f"there are {num_frames} frames, 0 to {num_frames - 1}"
+            )
+
+
+def load_indices(indices: Indices, num_frames: int, what: str) -> NDArray[np.int64]:
+    """Frame numbers of a list or a file, for a known number of frames."""
+    numbers = read_frame_numbers(indices, what)
+    numbers.check_range(num_frames)
+    return numbers.frames
+
+
+def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
+    """Frame numbers of a list, or of a text file with one on each line.
+
     :param what: whose indices these are, for the error
     """
     if isinstance(indices, str | Path):
         what = f"{what} ('{indices}')"
         indices = _read_indices(Path(indices))
     frames = np.asarray(indices, dtype=np.int64).reshape(-1)
-    outside = frames[(frames < 0) | (frames >= num_frames)]
-    if len(outside):
-        raise DataError(
-            f"{what}: the index {outside[0]} is out of range; "
-            f"there are {num_frames} frames, 0 to {num_frames - 1}"
-        )
     unique, counts = np.unique(frames, return_counts=True)
     if len(unique) != len(frames):
         raise DataError(f"{what}: the index {unique[counts > 1][0]} is there more than once")
-    return frames
+    return FrameNumbers(frames, what)
 
 
 def _read_indices(path: Path) -> list[int]:

@@ -26,13 +26,14 @@ from mt_shared.data.frame_errors import frame_error
 from mt_shared.data.label_checks import (
     Label,
     LabelFile,
-    check_same_frames,
+    check_same_atoms,
     check_shapes,
     refuse_missing,
     refuse_not_finite,
 )
 from mt_shared.data.readers.columns import Frames, Shape
 from mt_shared.data.readers.metatensor_files import Block, TensorMapFile
+from mt_shared.data.selection import Selection
 from mt_shared.data.specs import GradientSpec, TargetSpec
 from mt_shared.data.structures import MIN_CELL_VOLUME, Structures
 
@@ -50,21 +51,21 @@ class LabelBuilder:
     """Makes the labels of the chosen frames, and notes what a user should be told.
 
     :param source: name of the file of structures
-    :param structures: all structures of that file
-    :param chosen: numbers of the frames that are meant
-    :param find: gives the file that a target or a gradient is read from
+    :param structures: all structures of that file, or of a piece of it
+    :param chosen: the frames that are meant
+    :param find: gives what a target or a gradient is read from: the same frames of its file
     """
 
     source: str
     structures: Structures
-    chosen: NDArray[np.int64]
+    chosen: Selection
     find: Callable[[TargetSpec | GradientSpec], LabelFile]
     status: Status = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._atoms = self.structures.atom_indices(self.chosen)
-        self._chosen_structures = self.structures.subset(self.chosen)
+        self._atoms = self.structures.atom_indices(self.chosen.rows)
+        self._chosen_structures = self.structures.subset(self.chosen.rows)
 
     def build(self, target: TargetSpec) -> TargetLabels:
         """Values and gradients of one target."""
@@ -84,7 +85,8 @@ class LabelBuilder:
         file = self.find(target)
         label = Label(target.name, target.key, file, target.sample_kind == "atom")
         if isinstance(file, TensorMapFile):
-            block = file.values(target_type, label.per_atom, shape[-1], self.structures)
+            piece = file.piece(self.structures, self.chosen)
+            block = piece.values(target_type, label.per_atom, shape[-1])
         else:
             block = self._keyed_block(label, shape, accepted_shapes(shape))
         return self._checked(label, (target.name, VALUES), block, target.allow_missing)
@@ -95,14 +97,14 @@ class LabelBuilder:
         file = self.find(gradient)
         label = Label(f"{target.name} {gradient.kind}", gradient.key, file, part == "positions")
         if isinstance(file, TensorMapFile):
-            block = file.gradient(part, self.structures)
+            block = file.piece(self.structures, self.chosen).gradient(part)
         elif gradient.kind == "forces":
             block = self._keyed_block(label, (3,), ((3,),))
             block = Block(-block.values, block.found)
         else:
             block = self._keyed_strain(label, gradient)
         if not gradient.required:
-            found = block.found[self.chosen]
+            found = block.found[self.chosen.rows]
             if not found.any():
                 return None
             self._note_partly_missing(label, found)
@@ -114,7 +116,7 @@ class LabelBuilder:
     def _keyed_block(self, label: Label, shape: Shape, accepted: tuple[Shape, ...]) -> Block:
         """Numbers (S, shape) or (A, shape) of a key."""
         assert isinstance(label.file, Frames)
-        check_same_frames(label, self.structures, self.source)
+        check_same_atoms(label, self.structures, self.source, self.chosen.first_frame)
         column = label.file.column(label.key, label.per_atom)
         check_shapes(label, column, accepted, self.chosen)
         return Block(column.dense(shape, accepted), column.found)
@@ -122,7 +124,7 @@ class LabelBuilder:
     def _keyed_strain(self, label: Label, gradient: GradientSpec) -> Block:
         """dE/dstrain (S, 3, 3): minus the virial, or the stress times the volume."""
         assert isinstance(label.file, Frames)
-        check_same_frames(label, self.structures, self.source)
+        check_same_atoms(label, self.structures, self.source, self.chosen.first_frame)
         column = label.file.column(label.key, per_atom=False)
         accepted = ((3, 3), (9,), (6,))
         check_shapes(label, column, accepted, self.chosen)
@@ -136,7 +138,7 @@ class LabelBuilder:
         # The stress of a structure without a cell may be there if it is NaN: it says nothing.
         useless = stress.found & (volumes < MIN_CELL_VOLUME)
         wrong = useless & np.isfinite(stress.values).any(axis=(1, 2))
-        bad = self.chosen[wrong[self.chosen]]
+        bad = self.chosen.frames[wrong[self.chosen.rows]]
         if len(bad) and required:
             what = f"target '{label.name}' has a value, and the structure has no cell"
             todo = "give a cell (Lattice), or read the virial (virial: instead of stress:)"
@@ -159,8 +161,8 @@ class LabelBuilder:
         required: bool = True,
     ) -> NDArray[np.float64]:
         """The chosen frames' labels; counts gaps, and refuses them unless they are allowed."""
-        values = block.values[self._atoms if label.per_atom else self.chosen]
-        found = block.found[self.chosen]
+        values = block.values[self._atoms if label.per_atom else self.chosen.rows]
+        found = block.found[self.chosen.rows]
         finite = finite_per_system(values, self._chosen_structures if label.per_atom else None)
         if required and not allow_missing:
             refuse_missing(label, found, self.chosen)
@@ -170,10 +172,10 @@ class LabelBuilder:
         return np.where(np.isfinite(values), values, np.nan)
 
     def _note_partly_missing(self, label: Label, found: NDArray[np.bool_]) -> None:
-        lacking = self.chosen[~found]
+        lacking = self.chosen.frames[~found]
         if len(lacking):
             self.notes.append(
-                f"{label.source}: {len(lacking)} of {len(found)} frames lack the {label.name}, "
+                f"{label.source}: {self.chosen.share(len(lacking))} lack the {label.name}, "
                 f"frame {lacking[0]} for one; the others have it, and it is used there"
             )
 
@@ -185,10 +187,11 @@ class LabelBuilder:
         bad = np.flatnonzero(difference > SYMMETRY_TOLERANCE * scale)
         if len(bad):
             relative = difference[bad] / scale[bad]
+            worst = self.chosen.frames[bad[relative.argmax()]]
             self.notes.append(
                 f"{label.source}: the {label.name} of {len(bad)} frames is not symmetric, most so "
-                f"in frame {self.chosen[bad[relative.argmax()]]} (by {relative.max():.1e} of its "
-                "largest entry); the symmetric part is used"
+                f"in frame {worst} (by {relative.max():.1e} of its largest entry); the symmetric "
+                "part is used"
             )
         return (strain + transposed) / 2
 

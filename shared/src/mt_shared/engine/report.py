@@ -77,9 +77,10 @@ class Report:
         with self.path.open("a", newline="") as file:
             csv.writer(file).writerow(self._row(epoch))
         number = int(epoch["epoch"])
-        self.bar.advance(epoch["train loss"], epoch["val loss"])
         if number % self.log_interval == 0 or number == self.num_epochs or number == 1:
+            self.bar.clear()
             log.info(self._line(epoch))
+        self.bar.advance(epoch["train loss"], epoch["val loss"])
 
     def _line(self, epoch: dict[str, float]) -> str:
         number = int(epoch["epoch"])
@@ -109,6 +110,11 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {train_loss:.2e}, val {val_loss:.2e}", refresh=False)
             self._bar.update(1)
+
+    def clear(self) -> None:
+        """Take the bar away, so that a line can be written in its place."""
+        if self._bar is not None:
+            self._bar.clear()
 
     def close(self) -> None:
         if self._bar is not None:

@@ -112,6 +112,7 @@ class Trainer(TrainerInterface[BaseModel]):
         model.to(device=device, dtype=dtype)
         self._fit_baselines(model, train_datasets, dtype, device)
         normalization = normalizations(model)
+        val_datasets = val_datasets or [train_datasets[0].subset([])]
         train, val = (
             build_store(datasets, model.dataset_info, model.cutoff, normalization, dtype).to(device)
             for datasets in (train_datasets, val_datasets)
@@ -149,6 +150,11 @@ class Trainer(TrainerInterface[BaseModel]):
         assert self._saved is not None
         run.seed = self._saved["seed"]
         run.load_state(self._saved, self._saved_best)
+        if run.position.epoch >= self.hypers["num_epochs"]:
+            log.info(
+                f"Nothing is left to train: {run.position.epoch} epochs are done, and num_epochs "
+                f"is {self.hypers['num_epochs']}; raise it to go on"
+            )
 
     def _train_epoch(self, run: Training, stop: StopRequest, folder: Path) -> None:
         batches = self._batches(run, run.position.epoch)

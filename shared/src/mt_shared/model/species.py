@@ -2,7 +2,7 @@
 
 Atoms come sorted by species: the first counts[0] atoms are of species 0, and so on.
 
-Legend: A atoms, I features in, O features out.
+Legend: A atoms, T species, I features in, O features out.
 """
 
 import math
@@ -10,18 +10,28 @@ from typing import Final
 
 import torch
 
+# Up to this many products an atom, computing the layers of all species and choosing one takes
+# less time than the calls for each species would.
+_CHEAP = 16384
+
 
 class SpeciesLinear(torch.nn.Module):
-    """y_i = W_t x_i + b_t, t the species of atom i; initialised as torch.nn.Linear is."""
+    """y_i = W_t x_i + b_t, t the species of atom i; initialised as torch.nn.Linear is.
+
+    With one species, it is the same layer for all atoms.
+    """
 
     has_bias: Final[bool]
 
-    def __init__(self, in_features: int, out_features: int, num_species: int, bias: bool) -> None:
+    def __init__(
+        self, in_features: int, out_features: int, num_species: int, bias: bool = False
+    ) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
         self.num_species = num_species
         self.has_bias = bias
+        self.is_cheap = in_features * out_features * num_species <= _CHEAP
         self.weight = torch.nn.Parameter(torch.empty(num_species, out_features, in_features))
         if bias:
             self.bias = torch.nn.Parameter(torch.empty(num_species, out_features))
@@ -34,16 +44,35 @@ class SpeciesLinear(torch.nn.Module):
 
     def forward(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
         """(A, I) -> (A, O)."""
+        if self.num_species == 1:
+            y_AO = x_AI @ self.weight[0].t()
+        elif self.is_cheap:
+            y_AO = self._all_then_choose(x_AI, counts)
+        else:
+            y_AO = self._one_by_one(x_AI, counts)
+        if self.has_bias:
+            y_AO = y_AO + self.bias.index_select(0, self._species(x_AI, counts))
+        return y_AO
+
+    def _species(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        if self.num_species == 1:
+            return torch.zeros(x_AI.shape[0], dtype=torch.int64, device=x_AI.device)
+        sizes = torch.tensor(counts, device=x_AI.device)
+        labels = torch.arange(self.num_species, device=x_AI.device)
+        return labels.repeat_interleave(sizes, output_size=x_AI.shape[0])
+
+    def _all_then_choose(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        num_atoms = x_AI.shape[0]
+        y_AT_O = (x_AI @ self.weight.flatten(0, 1).t()).view(-1, self.out_features)
+        first = torch.arange(num_atoms, device=x_AI.device) * self.num_species
+        return y_AT_O.index_select(0, first + self._species(x_AI, counts))
+
+    def _one_by_one(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        # unbind, because the gradient of each indexing would be as large as all weights
+        weights = self.weight.unbind(0)
         results: list[torch.Tensor] = []
-        for species, x in enumerate(x_AI.split(counts)):
-            if x.shape[0] > 0:
-                if self.has_bias:
-                    y = torch.nn.functional.linear(x, self.weight[species], self.bias[species])
-                else:
-                    y = torch.nn.functional.linear(x, self.weight[species])
-                results.append(y)
-        if len(results) == 0:
-            return x_AI.new_zeros((0, self.out_features))
+        for species, x in enumerate(x_AI.split_with_sizes(counts)):
+            results.append(x @ weights[species].t())
         return torch.cat(results)
 
     def extra_repr(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mt_shared.data.frame_errors import frame_error
 from mt_shared.data.readers.columns import (
+    ALL_FRAMES,
     RESULTS_PER_ATOM,
     STRUCTURE_KEYS,
     Frames,
@@ -25,25 +26,32 @@ from mt_shared.errors import DataError
 CHUNK_FRAMES = 1000
 
 
-def read_with_ase(path: Path, wanted: Wanted) -> Frames:
-    """All frames, with the numbers of the wanted keys.
+def read_with_ase(
+    path: Path, wanted: Wanted, size: int = ALL_FRAMES, first_frame: int = 0
+) -> Iterator[Frames]:
+    """Pieces of ``size`` frames, with the numbers of the wanted keys.
 
+    :param first_frame: where to begin, for a file whose first part another reader took
     :raises DataError: if ASE cannot read the file
     """
     builder = FramesBuilder(path.name)
-    images = _images(path)
-    while chunk := list(islice(images, CHUNK_FRAMES)):
+    images = _images(path, first_frame)
+    while chunk := list(islice(images, min(CHUNK_FRAMES, size - builder.num_frames))):
         _add_chunk(builder, chunk, wanted)
-    if builder.num_frames == 0:
+        first_frame += len(chunk)
+        if builder.num_frames == size:
+            yield builder.build()
+            builder = FramesBuilder(path.name)
+    if first_frame == 0:
         raise DataError(f"'{path}' holds no structures")
-    return builder.build()
+    if builder.num_frames:
+        yield builder.build()
 
 
-def _images(path: Path) -> Iterator[Any]:
+def _images(path: Path, frame: int) -> Iterator[Any]:
     """ASE's ``Atoms``, one by one, with an error that says where reading stopped."""
-    frame = 0
     try:
-        for image in _database(path) if path.suffix == ".db" else _file(path):
+        for image in _database(path) if path.suffix == ".db" else _file(path, frame):
             yield image
             frame += 1
     # ASE's readers raise anything: KeyError, IndexError, AssertionError, their own classes.
@@ -58,21 +66,25 @@ def _images(path: Path) -> Iterator[Any]:
         raise frame_error(path.name, frame, what, "the file is cut off or damaged") from error
 
 
-def _file(path: Path) -> Iterator[Any]:
+def _file(path: Path, first_frame: int) -> Iterator[Any]:
     from ase.io import iread
 
-    yield from iread(str(path), ":", do_not_split_by_at_sign=True)
+    yield from iread(str(path), f"{first_frame}:", do_not_split_by_at_sign=True)
 
 
 def _database(path: Path) -> Iterator[Any]:
     """Rows of an ASE database; their pairs and data are read as if they were ``info``."""
     from ase.db import connect
 
+    last_id = 0
     with connect(str(path)) as database:
-        for row in database.select():
-            atoms = row.toatoms()
-            atoms.info = {**row.key_value_pairs, **row.data}
-            yield atoms
+        # ASE fetches all that it selects at once, so it is asked for a few rows at a time.
+        while rows := list(database.select(f"id>{last_id}", sort="id", limit=CHUNK_FRAMES)):
+            for row in rows:
+                atoms = row.toatoms()
+                atoms.info = {**row.key_value_pairs, **row.data}
+                yield atoms
+            last_id = rows[-1].id
 
 
 def _add_chunk(builder: FramesBuilder, images: list[Any], wanted: Wanted) -> None:
@@ -96,6 +108,11 @@ def _add_chunk(builder: FramesBuilder, images: list[Any], wanted: Wanted) -> Non
         pbc=np.stack([image.pbc for image in images]),
         counts=counts,
     )
+    for image in images:
+        # ASE's calculators refer to themselves: emptied, they and their arrays are freed now, and
+        # do not pile up until Python looks for such cycles.
+        if image.calc is not None:
+            vars(image.calc).clear()
 
 
 class _Frame:

@@ -5,6 +5,7 @@ Letters of shapes: A atoms, S frames, K numbers of one frame (or of one atom).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ RESULTS_PER_SYSTEM = frozenset(
 RESULTS_PER_ATOM = frozenset(
     "forces stresses charges magmoms energies born_effective_charges".split()
 )
+
+# The size of a piece that is the whole file.
+ALL_FRAMES = sys.maxsize
 
 Shape = tuple[int, ...]
 Convert = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -91,7 +95,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Frames:
-    """All frames of one file.
+    """The frames of one file, or of a piece of it.
 
     :param layouts: the different sets of keys, ``layout_index`` (S,) points into them
     :param label_keys: keys that look like labels: results of a calculator, real numbers

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from mt_shared.data.readers.ase_files import read_with_ase
 from mt_shared.data.readers.columns import Frames, Layout, Wanted
-from mt_shared.data.readers.extended_xyz import IrregularXyz, read_extended_xyz
-from mt_shared.data.readers.metatensor_files import TensorMapFile, read_system
+from mt_shared.data.readers.extended_xyz import read_extended_xyz
+from mt_shared.data.readers.metatensor_files import TensorMapFile
+from mt_shared.data.readers.metatomic_files import read_system
+from mt_shared.data.readers.xyz_text import IrregularXyz
 from mt_shared.errors import DataError, did_you_mean
 
 READERS = ("ase", "metatensor")
@@ -31,21 +34,31 @@ def reader_of(path: str, reader: str | None) -> str:
     return reader
 
 
-def read_frames(path: str, reader: str | None, wanted: Wanted) -> Frames:
-    """Structures and keyed labels of a file."""
+def read_frames(path: str, reader: str | None, wanted: Wanted, size: int) -> Iterator[Frames]:
+    """Structures and keyed labels of a file, in pieces of ``size`` frames; the last may be less."""
     file = check_file(path)
     if reader_of(path, reader) == "metatensor":
         layout = Layout((), (), ())
         index = np.zeros(1, dtype=np.int32)
-        return Frames(file.name, read_system(file), {}, {}, (layout,), index, ())
-    if file.suffix in _XYZ_SUFFIXES:
-        try:
-            return read_extended_xyz(file, wanted)
-        except IrregularXyz:
-            pass
-        except UnicodeDecodeError as error:
-            raise DataError(f"'{path}' is no text; expected extended xyz") from error
-    return read_with_ase(file, wanted)
+        yield Frames(file.name, read_system(file), {}, {}, (layout,), index, ())
+    elif file.suffix in _XYZ_SUFFIXES:
+        yield from _read_xyz(file, wanted, size)
+    else:
+        yield from read_with_ase(file, wanted, size)
+
+
+def _read_xyz(file: Path, wanted: Wanted, size: int) -> Iterator[Frames]:
+    num_frames = 0
+    try:
+        for piece in read_extended_xyz(file, wanted, size):
+            yield piece
+            num_frames += piece.structures.num_systems
+        return
+    except IrregularXyz:
+        pass
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{file}' is no text; expected extended xyz") from error
+    yield from read_with_ase(file, wanted, size, first_frame=num_frames)
 
 
 def read_tensor_map(path: str) -> TensorMapFile:

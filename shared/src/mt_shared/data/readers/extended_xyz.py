@@ -8,18 +8,17 @@ they mean to ASE (``shared/tests/test_readers.py`` compares the two).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.data.elements import ATOMIC_NUMBERS
 from mt_shared.data.frame_errors import frame_error
 from mt_shared.data.readers.columns import (
+    ALL_FRAMES,
     RESULTS_PER_ATOM,
     RESULTS_PER_SYSTEM,
     STRUCTURE_KEYS,
@@ -32,25 +31,19 @@ from mt_shared.data.readers.comment_line import (
     lattice_of,
     looks_like_label,
     numbers_of,
-    parse_comment,
     pbc_of,
 )
+from mt_shared.data.readers.xyz_text import Chunk, scan_chunks
+from mt_shared.elements import ATOMIC_NUMBERS
 from mt_shared.errors import DataError, did_you_mean
 
-# Atoms that are parsed together: enough to make the cost of a chunk small, and few enough that
-# the text in memory stays below about 50 MB.
-CHUNK_ATOMS = 50_000
-
-_DEFAULT_PROPERTIES = "species:S:1:pos:R:3"
+# ASE knows X as the placeholder of number 0.
+_NUMBERS_IN_ASE = {"X": 0} | ATOMIC_NUMBERS
 _NAMES_IN_ASE = {"pos": "positions", "Z": "numbers", "charge": "charges", "species": "symbols"}
 # Columns that ASE turns into something else than an array.
 _NO_ARRAYS = ("symbols", "numbers", "move_mask")
 # Of the comment line, these describe the structure.
 _STRUCTURE_PAIRS = ("Lattice", "pbc", "Properties")
-
-
-class IrregularXyz(Exception):
-    """The file has what only ASE's reader knows, such as cell vectors after the atoms."""
 
 
 @dataclass(frozen=True)
@@ -62,91 +55,24 @@ class Field:
     columns: range
 
 
-@dataclass
-class Chunk:
-    """Consecutive frames with the same ``Properties``."""
+def read_extended_xyz(path: Path, wanted: Wanted, size: int = ALL_FRAMES) -> Iterator[Frames]:
+    """Pieces of ``size`` frames, with the numbers of the wanted keys.
 
-    properties: str
-    first_frame: int
-    comments: list[dict[str, Any]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)  # where in the file each frame begins
-    rows: list[str] = field(default_factory=list)  # the line of each atom
-
-
-def read_extended_xyz(path: Path, wanted: Wanted) -> Frames:
-    """All frames, with the numbers of the wanted keys.
-
-    :raises IrregularXyz: if ASE should read this file
+    :raises IrregularXyz: if ASE should read this file, from the frame after the last piece on
     :raises DataError: if the file is broken
     """
     builder = FramesBuilder(path.name)
-    for chunk in _chunks(path):
+    is_empty = True
+    for chunk in scan_chunks(path, size):
+        is_empty = False
         _add_chunk(builder, chunk, wanted)
-    if builder.num_frames == 0:
+        if builder.num_frames == size:
+            yield builder.build()
+            builder = FramesBuilder(path.name)
+    if is_empty:
         raise DataError(f"'{path}' holds no structures; expected extended xyz")
-    return builder.build()
-
-
-def _chunks(path: Path) -> Iterator[Chunk]:
-    chunk: Chunk | None = None
-    for frame, (line, comment, rows) in enumerate(_frames(path)):
-        properties = comment.pop("Properties", _DEFAULT_PROPERTIES)
-        if chunk and (chunk.properties != properties or len(chunk.rows) >= CHUNK_ATOMS):
-            yield chunk
-            chunk = None
-        chunk = chunk or Chunk(properties, frame)
-        chunk.comments.append(comment)
-        chunk.counts.append(len(rows))
-        chunk.lines.append(line)
-        chunk.rows += rows
-    if chunk:
-        yield chunk
-
-
-def _frames(path: Path) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
-    """Line number of the start, comment, and the lines of the atoms, of each frame."""
-    frame, line_number = 0, 0
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            line_number += 1
-            if not line.strip():
-                continue
-            num_atoms = _num_atoms(path, frame, line_number, line)
-            comment = _comment(path, frame, line_number + 1, next(file, None))
-            rows = list(islice(file, num_atoms))
-            if len(rows) < num_atoms:
-                what = f"line {line_number} announces {num_atoms} atoms, and the file ends after "
-                what += f"{len(rows)}"
-                raise frame_error(path.name, frame, what, "the file is cut off, write it again")
-            yield line_number, comment, rows
-            line_number += num_atoms + 1
-            frame += 1
-
-
-def _num_atoms(path: Path, frame: int, line_number: int, line: str) -> int:
-    if line.lstrip().startswith("VEC"):
-        raise IrregularXyz
-    try:
-        num_atoms = int(line)
-    except ValueError:
-        num_atoms = -1
-    if num_atoms < 0:
-        what = f"line {line_number} is '{_shorten(line)}', expected the number of atoms"
-        todo = "check that the frame before it has as many lines as it announces"
-        raise frame_error(path.name, frame, what, todo)
-    return num_atoms
-
-
-def _comment(path: Path, frame: int, line_number: int, line: str | None) -> dict[str, Any]:
-    if line is None:
-        todo = "the file is cut off, write it again"
-        raise frame_error(path.name, frame, "the file ends before the comment line", todo)
-    try:
-        return parse_comment(line)
-    except ValueError as error:
-        what = f"the comment line {line_number} cannot be parsed ({error})"
-        raise frame_error(path.name, frame, what, "expected pairs key=value") from error
+    if builder.num_frames:
+        yield builder.build()
 
 
 def _add_chunk(builder: FramesBuilder, chunk: Chunk, wanted: Wanted) -> None:
@@ -195,22 +121,9 @@ def _words(source: str, chunk: Chunk, fields: tuple[Field, ...]) -> list[str]:
     short = next((i for i, found in enumerate(widths) if found < width), None)
     if short is not None:
         what = f"has {widths[short]} columns, Properties names {width}"
-        raise _row_error(source, chunk, short, what, "the file is cut off or damaged")
+        raise chunk.row_error(source, short, what, "the file is cut off or damaged")
     # Like ASE: further columns are none of the properties.
     return [word for row in chunk.rows for word in row.split()[:width]]
-
-
-def _row_error(source: str, chunk: Chunk, row: int, what: str, todo: str) -> DataError:
-    ends = np.cumsum(chunk.counts)
-    frame = int(np.searchsorted(ends, row, side="right"))
-    line = chunk.lines[frame] + 2 + row - int(ends[frame] - chunk.counts[frame])
-    what = f"line {line} '{_shorten(chunk.rows[row])}' {what}"
-    return frame_error(source, chunk.first_frame + frame, what, todo)
-
-
-def _shorten(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _add_layouts(builder: FramesBuilder, chunk: Chunk, fields: tuple[Field, ...]) -> None:
@@ -287,7 +200,7 @@ def _floats(
     except ValueError as error:
         bad = next(i for i, word in enumerate(words[column::width]) if not _is_float(word))
         what = f"holds no number in column {column + 1} ({field_.name})"
-        raise _row_error(source, chunk, bad, what, "mend the file") from error
+        raise chunk.row_error(source, bad, what, "mend the file") from error
     return values
 
 
@@ -320,13 +233,13 @@ def _types(
         what = f"Properties={chunk.properties} has neither species nor Z"
         raise frame_error(source, chunk.first_frame, what, "expected species:S:1")
     symbols = words[by_name["symbols"].columns.start :: width]
-    numbers = {symbol: ATOMIC_NUMBERS.get(symbol.capitalize()) for symbol in set(symbols)}
+    numbers = {symbol: _NUMBERS_IN_ASE.get(symbol.capitalize()) for symbol in set(symbols)}
     unknown = {symbol for symbol, number in numbers.items() if number is None}
     if unknown:
         row = next(i for i, symbol in enumerate(symbols) if symbol in unknown)
         what = f"names the element '{symbols[row]}', which there is not"
-        what += did_you_mean(symbols[row], ATOMIC_NUMBERS)
-        raise _row_error(source, chunk, row, what, "expected a chemical symbol")
+        what += did_you_mean(symbols[row], _NUMBERS_IN_ASE)
+        raise chunk.row_error(source, row, what, "expected a chemical symbol")
     return np.fromiter(map(numbers.__getitem__, symbols), dtype=np.int32, count=len(symbols))
 
 

@@ -1,23 +1,21 @@
-"""One data set of the options file: which files it needs, each read once."""
+"""One data set of the options file, as a whole or in chunks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mt_shared.data.dataset import Dataset
-from mt_shared.data.indices import load_indices
-from mt_shared.data.label_checks import LabelFile
+from mt_shared.data.indices import FrameNumbers, read_frame_numbers
 from mt_shared.data.labels import LabelBuilder
-from mt_shared.data.readers.columns import Frames, Wanted
-from mt_shared.data.readers.data_files import read_frames, read_tensor_map, reader_of
-from mt_shared.data.specs import DatasetSpec, GradientSpec, TargetSpec
+from mt_shared.data.readers.columns import ALL_FRAMES, Frames
+from mt_shared.data.readers.dataset_files import DatasetFiles
+from mt_shared.data.selection import Selection
+from mt_shared.data.specs import DatasetSpec
 from mt_shared.data.structures import check_structures
-
-AnyLabel = TargetSpec | GradientSpec
-# A file and its reader.
-FileKey = tuple[str, str]
 
 
 def read_dataset(spec: DatasetSpec) -> Dataset:
@@ -27,24 +25,72 @@ def read_dataset(spec: DatasetSpec) -> Dataset:
 
     :raises DataError: for anything missing or wrong, with its file and frame
     """
-    files = _DataFiles(spec)
-    systems = files.systems()
-    num_frames = systems.structures.num_systems
-    chosen = np.arange(num_frames)
-    if spec.indices is not None:
-        chosen = load_indices(spec.indices, num_frames, f"indices of {systems.source}")
-    structures = systems.structures.subset(chosen)
-    check_structures(structures, systems.source, chosen)
+    (dataset,) = _read(spec, _indices(spec), ALL_FRAMES)
+    return dataset
 
-    builder = LabelBuilder(systems.source, systems.structures, chosen, files.find)
+
+def read_chunks(spec: DatasetSpec, size: int) -> Iterator[Dataset]:
+    """What :func:`read_dataset` gives, at most ``size`` structures at a time.
+
+    Memory does not grow with the number of structures, but for labels in files of metatensor,
+    which are read whole, and for ``indices`` that do not ascend: then all structures are.
+    Each chunk speaks for itself: it has the gradients, notes and unused keys of its own frames.
+
+    :raises DataError: when its frame is reached, or at the end if the files do not fit together
+    """
+    assert size >= 1, "a chunk holds at least one structure"
+    indices = _indices(spec)
+    if indices is None or indices.in_order:
+        yield from (dataset for dataset in _read(spec, indices, size) if len(dataset))
+        return
+    (whole,) = _read(spec, indices, ALL_FRAMES)
+    for start in range(0, len(whole), size):
+        yield whole.subset(np.arange(start, min(start + size, len(whole))))
+
+
+def _indices(spec: DatasetSpec) -> FrameNumbers | None:
+    if spec.indices is None:
+        return None
+    return read_frame_numbers(spec.indices, f"indices of {Path(spec.systems.read_from).name}")
+
+
+def _read(spec: DatasetSpec, indices: FrameNumbers | None, size: int) -> Iterator[Dataset]:
+    """The chosen frames of each ``size`` frames of the file, be they none."""
+    files = DatasetFiles(spec, size)
+    for piece in files.pieces():
+        num_frames = piece.structures.num_systems
+        first = files.num_frames - num_frames
+        whole = first == 0 and num_frames < size
+        if whole and indices is not None:
+            indices.check_range(num_frames)
+        yield _dataset(
+            spec, files, piece, Selection(_rows(indices, first, num_frames), first, whole)
+        )
+    if indices is not None:
+        indices.check_range(files.num_frames)
+
+
+def _rows(indices: FrameNumbers | None, first: int, num_frames: int) -> NDArray[np.int64]:
+    """The chosen ones among ``num_frames`` frames, counted from the ``first`` of them."""
+    if indices is None:
+        return np.arange(num_frames)
+    rows = indices.frames - first
+    return rows[(rows >= 0) & (rows < num_frames)]
+
+
+def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: Frames, chosen: Selection) -> Dataset:
+    structures = piece.structures.subset(chosen.rows)
+    check_structures(structures, piece.source, chosen.frames)
+
+    builder = LabelBuilder(piece.source, piece.structures, chosen, files.find)
     labels = {target.name: builder.build(target) for target in spec.targets}
     extra = {target.name: builder.build(target) for target in spec.extra_data}
     names = {target.name for target in spec.targets}
     return Dataset(
         structures=structures,
         labels=labels,
-        frames=chosen,
-        source=systems.source,
+        frames=chosen.frames,
+        source=piece.source,
         extra=extra,
         status={key: status for key, status in builder.status.items() if key[0] in names},
         unused_keys=files.unused_keys(),
@@ -59,63 +105,3 @@ def _unit_notes(spec: DatasetSpec) -> Iterator[str]:
             f"{spec.systems.read_from}: no length_unit is given (systems.length_unit); "
             "users of the model cannot convert lengths"
         )
-
-
-class _DataFiles:
-    """The files of a data set: read at first need, each once for all keys that it is to give."""
-
-    def __init__(self, spec: DatasetSpec) -> None:
-        self._spec = spec
-        self._frames: dict[FileKey, Frames] = {}
-        self._tensor_maps: dict[FileKey, LabelFile] = {}
-
-    def systems(self) -> Frames:
-        systems = self._spec.systems
-        return self._read(_file_key(systems.read_from, systems.reader))
-
-    def find(self, label: AnyLabel) -> LabelFile:
-        """The file of a target or gradient."""
-        key = _file_key(label.read_from, label.reader)
-        if key[1] != "metatensor":
-            return self._read(key)
-        if key not in self._tensor_maps:
-            self._tensor_maps[key] = read_tensor_map(label.read_from)
-        return self._tensor_maps[key]
-
-    def unused_keys(self) -> tuple[str, ...]:
-        """Labels that the files have and the options do not ask for."""
-        keys = {
-            key: None
-            for file_key, frames in self._frames.items()
-            for key in frames.label_keys
-            if key not in self._wanted(file_key).system | self._wanted(file_key).atom
-        }
-        return tuple(keys)
-
-    def _read(self, key: FileKey) -> Frames:
-        if key not in self._frames:
-            self._frames[key] = read_frames(*key, self._wanted(key))
-        return self._frames[key]
-
-    def _wanted(self, key: FileKey) -> Wanted:
-        labels = [
-            label for label in self._labels() if _file_key(label.read_from, label.reader) == key
-        ]
-        atom = frozenset(label.key for label in labels if _is_per_atom(label))
-        system = frozenset(label.key for label in labels if not _is_per_atom(label))
-        return Wanted(system, atom)
-
-    def _labels(self) -> Iterator[AnyLabel]:
-        for target in (*self._spec.targets, *self._spec.extra_data):
-            yield target
-            yield from target.gradients
-
-
-def _file_key(path: str, reader: str | None) -> FileKey:
-    return path, reader_of(path, reader)
-
-
-def _is_per_atom(label: AnyLabel) -> bool:
-    if isinstance(label, GradientSpec):
-        return label.kind == "forces"
-    return label.sample_kind == "atom"
