@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mt_shared.model.species import SpeciesLinear
 
 
@@ -38,6 +39,6 @@ def test_weights_start_as_those_of_a_linear_layer():
     torch.manual_seed(0)
     layer = SpeciesLinear(100, 200, num_species=3, bias=True)
     linear = torch.nn.Linear(100, 200)
-    assert layer.weight.std() == pytest.approx(float(linear.weight.std()), rel=0.02)
+    assert layer.weight.std().item() == pytest.approx(linear.weight.std().item(), rel=0.02)
     assert layer.weight.abs().max() <= 0.1
     assert layer.bias.abs().max() <= 0.1

@@ -58,6 +58,11 @@ class Training:
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """What is trained."""
+        return self.optimizer.param_groups[0]["params"]
+
+    @property
     def evaluated_model(self) -> BaseModel:
         """The model that is validated and kept: with averaged weights where there are any."""
         if self.average is None:

@@ -185,7 +185,8 @@ class Trainer(TrainerInterface[BaseModel]):
         loss = run.loss(predictions, batch)
         run.optimizer.zero_grad()
         if loss.requires_grad:  # a batch without any label has nothing to teach
-            loss.backward()
+            # not the edge vectors, which are leaves too
+            torch.autograd.backward(loss, inputs=run.parameters)
             self.after_backward(run.model)
             run.optimizer.step()
         if run.average is not None:

@@ -45,34 +45,39 @@ class SpeciesLinear(torch.nn.Module):
     def forward(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
         """(A, I) -> (A, O)."""
         if self.num_species == 1:
-            y_AO = x_AI @ self.weight[0].t()
+            y_AO = self._all_at_once(x_AI)
         elif self.is_cheap:
-            y_AO = self._all_then_choose(x_AI, counts)
+            y_AO = self._choose(self._all_at_once(x_AI), counts)
         else:
             y_AO = self._one_by_one(x_AI, counts)
-        if self.has_bias:
-            y_AO = y_AO + self.bias.index_select(0, self._species(x_AI, counts))
         return y_AO
 
-    def _species(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        if self.num_species == 1:
-            return torch.zeros(x_AI.shape[0], dtype=torch.int64, device=x_AI.device)
-        sizes = torch.tensor(counts, device=x_AI.device)
-        labels = torch.arange(self.num_species, device=x_AI.device)
-        return labels.repeat_interleave(sizes, output_size=x_AI.shape[0])
+    def _all_at_once(self, x_AI: torch.Tensor) -> torch.Tensor:
+        """The layers of all species: (A, T O)."""
+        weight = self.weight.flatten(0, 1)
+        if self.has_bias:
+            return torch.nn.functional.linear(x_AI, weight, self.bias.flatten())
+        return torch.nn.functional.linear(x_AI, weight)
 
-    def _all_then_choose(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        num_atoms = x_AI.shape[0]
-        y_AT_O = (x_AI @ self.weight.flatten(0, 1).t()).view(-1, self.out_features)
-        first = torch.arange(num_atoms, device=x_AI.device) * self.num_species
-        return y_AT_O.index_select(0, first + self._species(x_AI, counts))
+    def _choose(self, y_ATO: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        """Of the layers of all species, that of each atom."""
+        num_atoms, device = y_ATO.shape[0], y_ATO.device
+        labels = torch.arange(self.num_species, device=device)
+        sizes = torch.tensor(counts, device=device)
+        species_A = labels.repeat_interleave(sizes, output_size=num_atoms)
+        rows_A = torch.arange(num_atoms, device=device) * self.num_species + species_A
+        return y_ATO.view(-1, self.out_features).index_select(0, rows_A)
 
     def _one_by_one(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
         # unbind, because the gradient of each indexing would be as large as all weights
         weights = self.weight.unbind(0)
         results: list[torch.Tensor] = []
         for species, x in enumerate(x_AI.split_with_sizes(counts)):
-            results.append(x @ weights[species].t())
+            if self.has_bias:
+                y = torch.nn.functional.linear(x, weights[species], self.bias[species])
+            else:
+                y = torch.nn.functional.linear(x, weights[species])
+            results.append(y)
         return torch.cat(results)
 
     def extra_repr(self) -> str:

@@ -1,0 +1,64 @@
+"""The SOAP-BPNN model: what is particular to it. TorchScript reads this file.
+
+Letters of shapes: A atoms, E edges, F features.
+"""
+
+from typing import Any, Dict
+
+import torch
+from metatomic.torch import ModelMetadata
+from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.data.graph import Graph
+from mt_shared.model.base import BaseModel
+from mt_shared.model.heads import Head
+
+from mt_soap_bpnn.modules.features import SoapFeatures
+
+
+class SoapBpnn(BaseModel):
+    """A neural network for each element on SOAP power spectra of its neighborhood."""
+
+    __checkpoint_version__ = 1
+    __supported_devices__ = ["cuda", "cpu"]
+    __supported_dtypes__ = [torch.float32, torch.float64]
+    __default_metadata__ = ModelMetadata(
+        references={
+            "architecture": [
+                "SOAP: https://doi.org/10.1103/PhysRevB.87.184115",
+                "BPNN: https://doi.org/10.1103/PhysRevLett.98.146401",
+                "Laplacian eigenstates: https://doi.org/10.1063/5.0124363",
+            ],
+            "implementation": ["mt-soap-bpnn"],
+        }
+    )
+
+    def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
+        soap, bpnn = hypers["soap"], hypers["bpnn"]
+        super().__init__(hypers, dataset_info, cutoff=soap["cutoff"]["radius"])
+        self.soap_features = SoapFeatures(
+            cutoff=self.cutoff,
+            width=soap["cutoff"]["width"],
+            max_radial=soap["max_radial"],
+            max_angular=soap["max_angular"],
+            num_species=self.num_species,
+            num_layers=bpnn["num_hidden_layers"],
+            num_neurons=bpnn["num_neurons_per_layer"],
+            layernorm=bpnn["layernorm"],
+            legacy=hypers["legacy"],
+        )
+        self.add_targets(dataset_info.targets)
+
+    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+        """Features (A, F) of the atoms from the edge vectors (E, 3)."""
+        return self.soap_features(
+            vectors, graph.centers, graph.neighbors, graph.species, graph.counts
+        )
+
+    def make_head(self, name: str, target: TargetInfo) -> Head:
+        """A network for each element, or one for all with ``legacy: false``; see ``heads``."""
+        return Head(
+            num_features=self.soap_features.num_features,
+            num_outputs=target.num_subtargets,
+            num_species=self.soap_features.num_networks,
+            hidden=self.hypers["heads"].get(name, "mlp") == "mlp",
+        )

@@ -1,0 +1,155 @@
+"""Radial basis of the spherical expansion: eigenstates of the Laplacian in a sphere.
+
+Legend: E edges, K Chebyshev polynomials, N radial functions of all angular channels together.
+"""
+
+import functools
+import math
+
+import numpy as np
+import torch
+
+# The Chebyshev interval is wider than [0, cutoff] by this fraction on each side: the derivative
+# of acos diverges at the ends of its interval, and two atoms may sit close to either end.
+_MARGIN = 0.01
+_TRUNCATION = 1e-13
+
+
+def spherical_bessel(degree: int, x: np.ndarray) -> np.ndarray:
+    """The spherical Bessel function j_l(x), to 1e-15 absolute.
+
+    j_l(x) = (-i)^l / 2 * integral over t in [-1, 1] of exp(i x t) P_l(t), by Gauss-Legendre
+    quadrature, which needs somewhat more than |x| / 2 nodes.
+    """
+    nodes, weights = _quadrature(40 + degree + int(np.abs(x).max(initial=0.0)))
+    legendre = np.polynomial.legendre.Legendre.basis(degree)(nodes)
+    waves = np.exp(1j * np.asarray(x)[..., None] * nodes)
+    return np.real((-1j) ** degree / 2.0 * (waves @ (weights * legendre)))
+
+
+@functools.cache
+def _quadrature(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(num_nodes)
+
+
+@functools.cache
+def bessel_zeros(max_angular: int, num_zeros: int) -> list[np.ndarray]:
+    """The first positive zeros of j_0 ... j_max_angular, at least ``num_zeros`` of each.
+
+    Between two neighboring zeros of j_(l-1) lies exactly one zero of j_l.
+    """
+    zeros = [np.arange(1, num_zeros + max_angular + 1) * math.pi]
+    for degree in range(1, max_angular + 1):
+        zeros.append(_bisect(degree, zeros[-1][:-1], zeros[-1][1:]))
+    return zeros
+
+
+def _bisect(degree: int, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    sign_low = np.sign(spherical_bessel(degree, low))
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        same = np.sign(spherical_bessel(degree, middle)) == sign_low
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    return 0.5 * (low + high)
+
+
+def radial_sizes(max_radial: int, max_angular: int) -> list[int]:
+    """Number of radial functions of each l = 0 ... max_angular.
+
+    Kept are the functions whose eigenvalue (z_nl / cutoff)^2 is no larger than that of
+    n = max_radial, l = 0; every l has at least one (Bigi et al., doi:10.1063/5.0124363).
+    """
+    zeros = bessel_zeros(max_angular, max_radial + 1)
+    largest = zeros[0][max_radial]
+    return [max(1, int(np.sum(z <= largest))) for z in zeros]
+
+
+class LaplacianEigenstates(torch.nn.Module):
+    """R_nl(r) f(r), with R_nl(r) = N_nl j_l(z_nl r / cutoff) and f the cutoff function.
+
+    z_nl is the n-th zero of j_l, and N_nl makes the integral of r^2 R_nl^2 over [0, cutoff] one.
+    f(r) falls as a cosine from 1 at cutoff - width to 0 at the cutoff, and is 0 beyond.
+    The smooth R_nl are evaluated as Chebyshev series (to 1e-12): a cosine and one product of
+    matrices, without tables, and exactly differentiable.
+    """
+
+    orders: torch.Tensor
+    series: torch.Tensor
+    both_series: torch.Tensor
+
+    def __init__(self, cutoff: float, width: float, max_radial: int, max_angular: int) -> None:
+        super().__init__()
+        self.cutoff = cutoff
+        self.onset = cutoff - width
+        self.frequency = math.pi / width
+        self.scale = _scale(cutoff)
+        self.sizes = radial_sizes(max_radial, max_angular)
+        series = _chebyshev_series(cutoff, self.sizes)
+        both = _with_derivative(series, cutoff)
+        orders = torch.arange(len(series), dtype=torch.float64)
+        self.register_buffer("orders", orders, persistent=False)
+        self.register_buffer("series", torch.from_numpy(series.T.copy()), persistent=False)
+        self.register_buffer("both_series", torch.from_numpy(both.T.copy()), persistent=False)
+
+    def forward(self, distances_E: torch.Tensor) -> torch.Tensor:
+        """The functions (N, E), l by l; zero at and beyond the cutoff."""
+        r_E = distances_E.clamp(max=self.cutoff)
+        t_EK = self._chebyshev(r_E) * self._cutoff_function(r_E).unsqueeze(1)
+        return self.series @ t_EK.t()
+
+    def value_and_derivative(self, distances_E: torch.Tensor) -> torch.Tensor:
+        """The functions and their derivatives by the distance, (2, N, E), l by l."""
+        r_E = distances_E.clamp(max=self.cutoff)
+        smooth = (self.both_series @ self._chebyshev(r_E).t()).unflatten(0, (2, -1))
+        result = smooth * self._cutoff_function(r_E)
+        result[1].addcmul_(smooth[0], self._cutoff_derivative(r_E))
+        return result
+
+    def _chebyshev(self, r_E: torch.Tensor) -> torch.Tensor:
+        angle_E = torch.acos(self.scale * (r_E - 0.5 * self.cutoff))
+        return torch.cos(angle_E.unsqueeze(1) * self.orders)
+
+    def _phase(self, r_E: torch.Tensor) -> torch.Tensor:
+        return (r_E - self.onset).clamp(min=0.0) * self.frequency
+
+    def _cutoff_function(self, r_E: torch.Tensor) -> torch.Tensor:
+        return 0.5 + 0.5 * torch.cos(self._phase(r_E))
+
+    def _cutoff_derivative(self, r_E: torch.Tensor) -> torch.Tensor:
+        return torch.sin(self._phase(r_E)) * (-0.5 * self.frequency)
+
+
+def _scale(cutoff: float) -> float:
+    """From distances to the Chebyshev interval [-1, 1], which the margins widen."""
+    return 2.0 / (cutoff * (1.0 + 2.0 * _MARGIN))
+
+
+def _eigenstates(x: np.ndarray, sizes: list[int]) -> np.ndarray:
+    """R_nl at x = r / cutoff, for a cutoff of one: (points, N)."""
+    zeros = bessel_zeros(len(sizes) - 1, max(sizes))
+    columns = []
+    for degree, size in enumerate(sizes):
+        for zero in zeros[degree][:size]:
+            # the integral of x^2 j_l(z x)^2 over [0, 1] is j_(l+1)(z)^2 / 2
+            norm = math.sqrt(2.0) / abs(spherical_bessel(degree + 1, np.array([zero]))[0])
+            columns.append(norm * spherical_bessel(degree, zero * x))
+    return np.stack(columns, axis=1)
+
+
+def _chebyshev_series(cutoff: float, sizes: list[int]) -> np.ndarray:
+    """Coefficients (K, N), K as small as the accuracy allows."""
+    num_nodes = 64 + 8 * max(sizes)
+    angles = (np.arange(num_nodes) + 0.5) * math.pi / num_nodes
+    x = 0.5 + 0.5 * (1.0 + 2.0 * _MARGIN) * np.cos(angles)
+    values = _eigenstates(x, sizes) * cutoff**-1.5
+    series = 2.0 / num_nodes * np.cos(np.outer(np.arange(num_nodes), angles)) @ values
+    series[0] *= 0.5
+    relative = np.abs(series).max(axis=1) / np.abs(series).max()
+    return series[: int(np.flatnonzero(relative > _TRUNCATION)[-1]) + 1]
+
+
+def _with_derivative(series: np.ndarray, cutoff: float) -> np.ndarray:
+    """The series beside that of its derivative by r: (K, 2 N)."""
+    slope = np.zeros_like(series)
+    slope[:-1] = np.polynomial.chebyshev.chebder(series, scl=_scale(cutoff), axis=0)
+    return np.concatenate([series, slope], axis=1)
