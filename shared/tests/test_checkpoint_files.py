@@ -15,6 +15,8 @@ from mt_shared.errors import CheckpointError
 CHECKPOINT = {
     "format": "mt-checkpoint",
     "architecture": "soap_bpnn",
+    "distribution": "mt-soap-bpnn",
+    "distribution_version": "0.1.0",
     "state": {"weight": torch.arange(6.0).reshape(2, 3)},
     "numbers": [1, 2.5, None, True, "text"],
 }
@@ -147,3 +149,17 @@ def test_a_checkpoint_of_a_newer_version_says_what_to_install():
     newer = {"model_version": 4, "distribution": "mt-x", "distribution_version": "2.1.0"}
     with pytest.raises(CheckpointError, match=r"pip install 'mt-x>=2\.1\.0'"):
         upgrade_by_version(newer, "model_version", 3, UPGRADES)
+
+
+def test_a_bare_pickle_with_code_is_refused_as_such(tmp_path):
+    victim = tmp_path / "was-run"
+    (tmp_path / "evil.ckpt").write_bytes(pickle.dumps({"x": Malicious(victim)}))
+    with pytest.raises(CheckpointError, match="refused: reading it would run code"):
+        read_checkpoint(tmp_path / "evil.ckpt")
+    assert not victim.exists()
+
+
+def test_a_mark_alone_makes_no_checkpoint(tmp_path):
+    torch.save({"format": "mt-checkpoint"}, tmp_path / "model.ckpt")
+    with pytest.raises(CheckpointError, match="it lacks architecture"):
+        read_checkpoint(tmp_path / "model.ckpt")

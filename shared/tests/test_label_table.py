@@ -89,7 +89,7 @@ def test_a_target_that_one_data_set_lacks_is_missing_there():
     second.status["gap", "values"] = second.status.pop(("energy", "values"))
     energy, gap = label_table({"training": [first, second]}).rows
     assert (energy.found, energy.missing) == (2, 1)
-    assert (gap.found, gap.missing, gap.max_frame) == (1, 2, "b.xyz:0")
+    assert (gap.found, gap.missing, gap.max_frame) == (1, 2, "b:0")
 
 
 def test_the_text_fits_a_terminal():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -160,19 +161,27 @@ def _add_extensions(
     parser.add_argument("-e", "--extensions", metavar="DIR", help=about)
 
 
+def _quiet_torch() -> None:
+    """Keep what torch's C++ half writes past Python's warnings to itself; we say it ourselves."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 def _train(options: str, **given: Any) -> None:
+    _quiet_torch()
     from mt_core.training import train
 
     train(options, **given)
 
 
 def _evaluate(model: str, options: str, **given: Any) -> None:
+    _quiet_torch()
     from mt_core.evaluation import evaluate
 
     evaluate(model, options, **given)
 
 
 def _export(checkpoint: str, **given: Any) -> None:
+    _quiet_torch()
     from mt_core.exporting import export
 
     export(checkpoint, **given)
@@ -204,7 +213,5 @@ def _completion(shell: str) -> None:
 
 def _leave_broken_pipe() -> int:
     """Whoever read our output has left; what is unwritten goes nowhere, without a complaint."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return _BROKEN_PIPE

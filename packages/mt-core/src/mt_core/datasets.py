@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -81,6 +81,14 @@ def check_units(options: TrainingOptions) -> None:
                 check_unit(target.unit, target.quantity)
 
 
+def unit_notes(options: TrainingOptions) -> Iterator[str]:
+    """Energies without a unit; the readers say the same of lengths."""
+    targets = {target.name: target for spec in all_specs(options) for target in spec.targets}
+    for name, target in targets.items():
+        if target.quantity == "energy" and not target.unit:
+            yield f"the target '{name}' has no unit; users of the model cannot convert it"
+
+
 def read_splits(options: TrainingOptions, seed: int) -> Splits:
     """Read all files, each once, and divide what the options give as fractions or indices."""
     specs = options.training_set
@@ -98,9 +106,15 @@ def read_splits(options: TrainingOptions, seed: int) -> Splits:
     divided = split_datasets([read_dataset(spec) for spec in specs], parts, seed)
     splits = {name: (divided | own)[name] for name in SPLITS}
     return Splits(
-        datasets={n: [s.dataset for s in part if len(s.dataset)] for n, part in splits.items()},
+        datasets={name: _not_empty(part) for name, part in splits.items()},
         indices={name: [split.indices for split in part] for name, part in splits.items()},
     )
+
+
+def _not_empty(part: list[Split]) -> list[Dataset]:
+    """Without the data sets that give nothing; a split of nothing at all keeps one, to be empty."""
+    datasets = [split.dataset for split in part]
+    return [dataset for dataset in datasets if len(dataset)] or datasets[:1]
 
 
 def _by_frames(specs: tuple[DatasetSpec, ...], *others: SplitSpec) -> bool:
@@ -120,6 +134,8 @@ def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
     training = splits.datasets["training"]
     found = sorted({int(t) for data in training for t in np.unique(data.structures.types)})
     types = options.architecture.atomic_types
+    for name in SPLITS[1:]:
+        _check_types(splits.datasets[name], name, found if types is None else types)
     if types is not None and (unnamed := sorted(set(found) - set(types))):
         raise DataError(
             f"the training set holds the atomic types {unnamed}, which architecture.atomic_types "
@@ -133,6 +149,20 @@ def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
         info = part if info is None else info.union(part)
     assert info is not None, "the options have at least one data set"
     return info
+
+
+def _check_types(datasets: list[Dataset], split: str, known: Sequence[int]) -> None:
+    """Refuse what the model could not predict, before hours of training and not after."""
+    for data in datasets:
+        unknown = ~np.isin(data.structures.types, known)
+        if unknown.any():
+            atom = int(np.argmax(unknown))
+            frame = data.frames[data.structures.system_of_atom[atom]]
+            raise DataError(
+                f"{data.source}, frame {frame}: the {split} set holds the atomic type "
+                f"{data.structures.types[atom]}, and the training set has only {list(known)}; "
+                "remove the frame, or add such structures to the training set"
+            )
 
 
 def _target_info(target: TargetSpec, training: Iterable[Dataset]) -> TargetInfo:

@@ -17,6 +17,7 @@ from mt_core.predictions import Predictions, Wanted, predict
 from mt_core.writers import Writer, open_writer
 from mt_shared.contract import TargetInfo
 from mt_shared.data.dataset import Dataset, TargetLabels
+from mt_shared.data.neighbors import MIN_DISTANCE, neighbor_lists
 from mt_shared.data.readers import read_chunks
 from mt_shared.data.specs import DatasetSpec
 from mt_shared.data.structures import Structures
@@ -81,6 +82,7 @@ def evaluate(
     if batch_size < 1:
         raise OptionsError(f"the batch size is {batch_size}; expected 1 or more")
     specs = _specs(options)
+    _refuse_inputs(specs, output)
     evaluation = Evaluation()
     with logging_to(None):
         atomistic = load_model(model, extensions)
@@ -104,6 +106,13 @@ def _specs(options: str | Path | dict[str, Any] | list[Any]) -> tuple[DatasetSpe
     return parse_eval(options, "the options")
 
 
+def _refuse_inputs(specs: tuple[DatasetSpec, ...], output: str | Path | None) -> None:
+    for spec in specs:
+        for file in (spec.systems.read_from, *(target.read_from for target in spec.targets)):
+            if output is not None and Path(file).resolve() == Path(output).resolve():
+                raise OptionsError(f"-o {output}: the predictions would replace the data in {file}")
+
+
 def best_device(model: AtomisticModel) -> torch.device:
     """The first device of the model's list that this machine has."""
     from metatomic.torch import pick_device
@@ -122,16 +131,31 @@ def _evaluate_file(
     name = _free_key(spec.systems.read_from, evaluation)
     wanted = wanted_outputs(model, spec)
     length_unit = spec.systems.length_unit or model.capabilities().length_unit
+    targets = target_infos(model, spec)
+    _say_assumed(spec, targets, length_unit)
     errors: dict[str, Errors] = {}
     for chunk in read_chunks(spec, batch_size):
         _check_types(model, chunk)
+        # engines compute neighbors by themselves; this is for its error, which names the frame
+        neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
         fitting = [_for_chunk(output, chunk) for output in wanted]
         predictions = predict(model, chunk.structures, fitting, length_unit, device)
-        add_errors(errors, predictions, chunk, target_infos(spec), length_unit)
+        add_errors(errors, predictions, chunk, targets, length_unit)
         writer.write(chunk.structures, predictions)
         evaluation.num_structures += len(chunk)
     if errors:
         evaluation.errors[name] = errors
+
+
+def _say_assumed(spec: DatasetSpec, targets: dict[str, TargetInfo], length_unit: str) -> None:
+    """Units that the options leave out are the model's."""
+    assumed = {} if spec.systems.length_unit else {"lengths": length_unit}
+    assumed |= {
+        target.name: targets[target.name].unit for target in spec.targets if not target.unit
+    }
+    units = ", ".join(f"{name} in {unit}" for name, unit in assumed.items() if unit)
+    if units:
+        log.info(f"{spec.systems.read_from}: taken as the model has it: {units}")
 
 
 def _free_key(name: str, evaluation: Evaluation) -> str:
@@ -149,7 +173,7 @@ def wanted_outputs(model: AtomisticModel, spec: DatasetSpec) -> list[Wanted]:
     :raises OptionsError: for a target that the model does not have
     """
     if spec.targets:
-        return outputs_of_targets(model, target_infos(spec))
+        return outputs_of_targets(model, target_infos(model, spec))
     outputs = trained_outputs(model)
     energies = {name: name.split("/")[0] == "energy" for name in outputs}
     return [Wanted(name, "", False, energies[name], energies[name]) for name in outputs]
@@ -183,12 +207,13 @@ def trained_outputs(model: AtomisticModel) -> dict[str, ModelOutput]:
     }
 
 
-def target_infos(spec: DatasetSpec) -> dict[str, TargetInfo]:
-    """What the options say of each target of a data set."""
+def target_infos(model: AtomisticModel, spec: DatasetSpec) -> dict[str, TargetInfo]:
+    """What the options say of each target of a data set, in the model's unit if they say none."""
+    outputs = trained_outputs(model)
     return {
         target.name: TargetInfo(
             quantity=target.quantity,
-            unit=target.unit,
+            unit=target.unit or (outputs[target.name].unit if target.name in outputs else ""),
             sample_kind=target.sample_kind,
             num_subtargets=target.num_subtargets,
         )
@@ -248,15 +273,21 @@ def _difference(
         with np.errstate(divide="ignore", invalid="ignore"):
             labelled = labels.gradients["strain"] / structures.volumes[:, None, None]
         return prediction.stress - labelled
+    if prediction.values.shape != labels.values.shape:
+        raise OptionsError(
+            f"the model predicts {prediction.values.shape[-1]} sub-targets of '{metric.target}', "
+            f"the options give num_subtargets {labels.values.shape[-1]}"
+        )
     difference = prediction.values - labels.values
     return difference if prediction.per_atom else difference / structures.atoms_per_system[:, None]
 
 
 def format_errors(errors: dict[str, Errors]) -> str:
-    """A table of root mean square and mean absolute errors."""
+    """A table of root mean square and mean absolute errors, ``-`` where there are no labels."""
     rows = [("", "RMSE", "MAE", "unit")]
     for label, found in errors.items():
-        rows.append((label, f"{found.rmse:.4g}", f"{found.mae:.4g}", found.metric.unit))
+        numbers = (f"{found.rmse:.4g}", f"{found.mae:.4g}") if found.number else ("-", "-")
+        rows.append((label, *numbers, found.metric.unit))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     return "\n".join(
         "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()

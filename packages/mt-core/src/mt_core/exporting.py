@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import zipfile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mt_core.lifecycle import first_party
-from mt_core.logs import quiet_libraries
+from mt_core.logs import logging_to, quiet_libraries
+from mt_core.runs import check_output, keep_existing
 from mt_shared.contract import (
     ModelInterface,
     metadata_from_dict,
@@ -21,6 +26,8 @@ from mt_shared.registry import load
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel, ModelMetadata
+
+log = logging.getLogger("mt.export")
 
 METADATA_FIELDS = ("name", "description", "authors", "references", "extra")
 
@@ -38,9 +45,13 @@ def export(
     :param metadata: a file, or its content: name, description, authors, references
     :return: the file that was written
     """
-    output = Path(output) if output is not None else Path(checkpoint).with_suffix(".pt").name
+    path = Path(output if output is not None else Path(checkpoint).with_suffix(".pt").name)
+    check_output(path)
     model = model_from_checkpoint(read_checkpoint(checkpoint), "export")
-    return save_model(model, Path(output), extensions, metadata)
+    with logging_to(None):
+        save_model(model, path, extensions, metadata)
+        log.info(f"The model of {checkpoint} is {path}")
+    return path
 
 
 def model_from_checkpoint(checkpoint: dict[str, Any], context: str) -> ModelInterface:
@@ -56,33 +67,52 @@ def save_model(
     extensions: str | Path | None = None,
     metadata: str | Path | dict[str, Any] | None = None,
 ) -> Path:
-    """Write the exported model beside its final name and rename it.
+    """Write the exported model beside its final name and rename it; what lies there is kept.
 
     :raises CheckpointError: when it cannot be written
     """
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     given = _metadata(model, metadata)
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         with quiet_libraries():
-            exported = model.export(given)
-            exported.save(str(partial), collect_extensions=_prepared(extensions))
+            partial.write_bytes(_program(model.export(given), extensions))
+        said = keep_existing(output)
         os.replace(partial, output)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) or "write" in str(error) or "open" in str(error):
-            raise CheckpointError(
-                f"cannot write the model '{output}': {error}; choose another place with -o"
-            ) from error
-        raise
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"cannot write the model '{output}': {error.strerror}; make room or choose another "
+            "place with -o, and export it from its checkpoint: mt export"
+        ) from error
+    if said is not None:
+        log.info(said)
     return output
 
 
-def _prepared(extensions: str | Path | None) -> str | None:
-    """metatomic makes the folder anew; one that holds anything else is not ours to remove."""
-    if extensions is None:
-        return None
-    folder = Path(extensions)
-    if folder.is_dir():
+def _program(exported: AtomisticModel, extensions: str | Path | None) -> bytes:
+    """The content of an exported file.
+
+    metatomic saves to a path alone, and torch ends the whole process when the disk there is full.
+    So the path is one in memory, where the system has such, and Python writes to the disk.
+    """
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("model"), "rb") as file:
+            exported.save(f"/proc/self/fd/{file.fileno()}", _prepared(extensions))
+            return file.read()
+    with TemporaryDirectory() as folder:
+        exported.save(f"{folder}/model.pt", _prepared(extensions))
+        return Path(folder, "model.pt").read_bytes()
+
+
+def check_extensions(extensions: str | Path | None) -> None:
+    """metatomic makes the folder anew; one that holds anything else is not ours to remove.
+
+    :raises OptionsError: for such a folder
+    """
+    folder = Path(extensions) if extensions is not None else None
+    if folder is not None and folder.is_dir():
         foreign = [
             item.name for item in folder.rglob("*") if item.is_file() and not _is_library(item)
         ]
@@ -91,8 +121,14 @@ def _prepared(extensions: str | Path | None) -> str | None:
                 f"the folder '{folder}' for extensions holds other files ({foreign[0]}), and it "
                 "would be emptied; choose another folder with -e"
             )
-        shutil.rmtree(folder)
-    return str(folder)
+
+
+def _prepared(extensions: str | Path | None) -> str | None:
+    if extensions is None:
+        return None
+    check_extensions(extensions)
+    shutil.rmtree(extensions, ignore_errors=True)
+    return str(extensions)
 
 
 def _is_library(path: Path) -> bool:
@@ -129,10 +165,16 @@ def load_model(path: str | Path, extensions: str | Path | None = None) -> Atomis
     from metatomic.torch import load_atomistic_model
 
     path = Path(path)
-    if path.suffix != ".pt":
-        return model_from_checkpoint(read_checkpoint(path), "export").export()
     if not path.is_file():
         raise CheckpointError(f"there is no model '{path}'; check the path")
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(
+            f"'{path}' is no model: neither an exported one (.pt) nor a checkpoint (.ckpt), or it "
+            "is cut off; name what mt train has written, or copy it again"
+        )
+    if not _is_program(path):
+        with quiet_libraries():
+            return model_from_checkpoint(read_checkpoint(path), "export").export()
     try:
         with quiet_libraries():
             return load_atomistic_model(str(path), extensions_directory=extensions)
@@ -141,3 +183,9 @@ def load_model(path: str | Path, extensions: str | Path | None = None) -> Atomis
             f"'{path}' cannot be loaded as an exported model: {str(error).splitlines()[0]}. "
             "If it needs extensions, name their folder with -e; if it was copied, copy it again"
         ) from error
+
+
+def _is_program(path: Path) -> bool:
+    """Whether a file is a TorchScript program, whatever its name; else it may be a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mt_core.datasets import FINGERPRINTS, Splits
 from mt_core.options import TrainingOptions
-from mt_core.runs import Change, changes, is_free, past_runs, read_options, run_checkpoints
+from mt_core.runs import (
+    Change,
+    changes,
+    is_fixed,
+    is_free,
+    past_runs,
+    read_options,
+    run_checkpoints,
+)
 from mt_shared.contract import read_checkpoint
 from mt_shared.errors import CheckpointError, OptionsError
 from mt_shared.options import read_yaml
-
-log = logging.getLogger("mt.train")
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ def find_restart(wish: str | Path, plan: TrainingOptions, allow_changes: bool) -
     checkpoint = _training_checkpoint(path, plan.architecture.name)
     found = _compare(read_options(path.parent), checkpoint, plan)
     _refuse(found, path, allow_changes)
-    return Restart(path, checkpoint, _seed(path.parent), found, allow_changes=allow_changes)
+    seed = _seed(path.parent, checkpoint)
+    return Restart(path, checkpoint, seed, found, allow_changes=allow_changes)
 
 
 def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
@@ -75,38 +81,40 @@ def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
             "there is nothing to restart from: no run with a checkpoint lies in outputs/ here; "
             "begin with mt train without --restart, or name a checkpoint"
         )
-    nearest: tuple[Path, list[Change]] | None = None
+    nearest: tuple[Path, list[Change], int] | None = None
+    skipped: list[str] = []
     for run in runs:
         options = read_options(run)
         if options is None:
             continue
         found = _changes(options, plan)
-        if allow_changes or all(is_free(change) for change in found):
-            restart = _best_of(run, plan, found, allow_changes)
+        refused = len(_refused(found, allow_changes))
+        if not refused:
+            restart = _best_of(run, plan, found, allow_changes, skipped)
             if restart is not None:
                 return restart
-        elif nearest is None or len(found) < len(nearest[1]):
-            nearest = run, found
+        elif nearest is None or refused < nearest[2]:
+            nearest = run, found, refused
     if nearest is None:
-        raise CheckpointError("no run in outputs/ has a checkpoint that can be read")
+        raise CheckpointError(
+            "no run in outputs/ here has a checkpoint to go on from that can be read; name one "
+            "with --restart FILE, or begin anew without --restart\n" + "\n".join(skipped)
+        )
     _refuse(nearest[1], nearest[0], allow_changes)
     raise AssertionError("the nearest run differs in what may not change")
 
 
 def _best_of(
-    run: Path, plan: TrainingOptions, found: list[Change], allow_changes: bool
+    run: Path, plan: TrainingOptions, found: list[Change], allow_changes: bool, skipped: list[str]
 ) -> Restart | None:
-    """The furthest checkpoint of a run that is whole; a broken one is named."""
-    skipped: list[str] = []
+    """The furthest checkpoint of a run that is whole; what is said of broken ones is added."""
     for path in run_checkpoints(run):
         try:
             checkpoint = _training_checkpoint(path, plan.architecture.name)
         except CheckpointError as error:
             skipped.append(str(error))
             continue
-        return Restart(path, checkpoint, _seed(run), found, skipped, allow_changes)
-    for reason in skipped:
-        log.warning(reason)
+        return Restart(path, checkpoint, _seed(run, checkpoint), found, skipped, allow_changes)
     return None
 
 
@@ -133,8 +141,10 @@ def check_architecture(checkpoint: dict[str, Any], name: str) -> None:
         )
 
 
-def _seed(folder: Path) -> int | None:
-    return (read_options(folder) or {}).get("seed")
+def _seed(folder: Path, checkpoint: dict[str, Any]) -> int | None:
+    """With another seed the fractions would divide the data in another way."""
+    seed: int | None = (read_options(folder) or checkpoint["trainer"]).get("seed")
+    return seed
 
 
 def _compare(
@@ -144,10 +154,12 @@ def _compare(
         return _changes(before, plan)
     # a checkpoint away from its run still knows its hypers
     sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
-    now = plan.resolved["architecture"]
-    return changes(
-        {"architecture": sections}, {"architecture": {name: now[name] for name in sections}}
-    )
+    now = {"model": plan.architecture.model, "training": plan.architecture.training}
+    found = changes({"architecture": sections}, {"architecture": now})
+    seed = checkpoint["trainer"].get("seed")
+    if None not in (seed, plan.seed) and seed != plan.seed:
+        found.append(Change("seed", seed, plan.seed))
+    return found
 
 
 def _changes(before: dict[str, Any], plan: TrainingOptions) -> list[Change]:
@@ -157,11 +169,24 @@ def _changes(before: dict[str, Any], plan: TrainingOptions) -> list[Change]:
     return changes(before, now)
 
 
+def _refused(found: list[Change], allow_changes: bool) -> list[Change]:
+    kept = [change for change in found if not is_free(change)]
+    return [change for change in kept if is_fixed(change)] if allow_changes else kept
+
+
 def _refuse(found: list[Change], where: Path, allow_changes: bool) -> None:
-    refused = [change for change in found if not is_free(change)]
-    if refused and not allow_changes:
-        listed = "\n".join(f"  {change}" for change in refused)
-        raise OptionsError(
-            f"the options differ from those of {where}:\n{listed}\nset them back, or go on with "
-            "the new ones with --allow-changes (epochs, intervals and paths may always change)"
+    refused = _refused(found, allow_changes)
+    if not refused:
+        return
+    listed = "\n".join(f"  {change}" for change in refused)
+    if any(is_fixed(change) for change in refused):
+        todo = (
+            "set them back, or train anew without --restart: seed, model and baselines are in the "
+            "checkpoint and cannot change"
         )
+    else:
+        todo = (
+            "set them back, or go on with the new ones with --allow-changes (epochs, intervals and "
+            "paths may always change)"
+        )
+    raise OptionsError(f"the options differ from those of {where}:\n{listed}\n{todo}")

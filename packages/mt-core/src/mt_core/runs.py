@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -77,28 +78,53 @@ def read_options(run: Path) -> dict[str, Any] | None:
     return options if isinstance(options, dict) else None
 
 
+def check_output(output: Path) -> None:
+    """Refuse a name for the exported model that its files could not have, before any work.
+
+    :raises OptionsError: another ending than ``.pt``, or a folder of that name
+    """
+    if output.suffix != ".pt":
+        raise OptionsError(
+            f"-o {output}: an exported model ends in .pt, which is how mt eval knows it; "
+            f"write -o {output.with_suffix('.pt')}"
+        )
+    for path in (output, output.with_suffix(".ckpt")):
+        if path.is_dir():
+            raise OptionsError(f"-o {output}: '{path}' is a folder; name a file, such as model.pt")
+
+
 def copy_result(source: Path, destination: Path) -> str | None:
     """Copy a file of the run to where the user wants it; what lies there is kept, and said.
 
     :return: a line that says what was kept, if anything was
     :raises CheckpointError: when the copy fails; the file of the run is whole
     """
-    said = None
+    partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        if destination.exists():
-            backup = _free_name(destination)
-            os.replace(destination, backup)
-            said = f"{destination} was there before: it is now {backup}"
-        partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
         shutil.copyfile(source, partial)
+        said = keep_existing(destination)
         os.replace(partial, destination)
     except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise CheckpointError(
             f"cannot copy {source} to {destination}: {error.strerror}; the file in the folder of "
             "the run is whole, copy it by hand"
         ) from error
     return said
+
+
+def keep_existing(path: Path) -> str | None:
+    """Rename a file that lies where another one is to be written.
+
+    :return: a line that says so, if there was one
+    """
+    if not path.exists():
+        return None
+    backup = _free_name(path)
+    os.replace(path, backup)
+    return f"{path} was there before: it is now {backup}"
 
 
 def _free_name(path: Path) -> Path:
@@ -122,6 +148,16 @@ class Change:
 
 
 FREE_LEAVES = ("read_from", "indices")
+# they took effect when the training began, and are in the checkpoint
+FIXED = (
+    "seed",
+    "architecture.name",
+    "architecture.model",
+    "architecture.training.atomic_baseline",
+    "architecture.training.fixed_scaling_weights",
+    "architecture.training.scale_targets",
+)
+FINETUNE = "architecture.training.finetune.read_from"
 FREE_OPTIONS = (
     "architecture.training.num_epochs",
     "architecture.training.log_interval",
@@ -143,7 +179,17 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
 
 def is_free(change: Change) -> bool:
     """Whether an option may change at a restart without being asked for: epochs, paths, ..."""
+    if change.path == FINETUNE:
+        # the file may have moved; to begin anew from one is no restart
+        return None not in (change.before, change.now)
     return change.path in FREE_OPTIONS or change.path.split(".")[-1] in FREE_LEAVES
+
+
+def is_fixed(change: Change) -> bool:
+    """Whether an option cannot change at a restart even if asked for: it would be ignored."""
+    return change.path == FINETUNE or any(
+        change.path == fixed or change.path.startswith(f"{fixed}.") for fixed in FIXED
+    )
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -111,19 +111,31 @@ def format_split_errors(model: SplitErrors, composition: SplitErrors) -> str:
     return "\n".join(lines)
 
 
-def usage_lines(model: Path, atomic_types: tuple[int, ...], extensions: str | Path | None) -> str:
-    """How to use the model in ASE, i-PI and LAMMPS, to be copied."""
-    types = " ".join(str(number) for number in atomic_types)
-    symbols = " ".join(chemical_symbols[number] for number in atomic_types)
+def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -> str:
+    """How to use the model, to be copied: in ASE, i-PI and LAMMPS if it gives an energy."""
+    energies = sorted(name for name in info.targets if name.split("/")[0] == "energy")
+    if not energies:
+        return (
+            f"The model is {model}; it gives no energy, so simulations cannot run it. "
+            f"To predict with it: mt eval {model} eval.yaml -o predictions.xyz"
+        )
+    variant = energies[0].partition("/")[2]
+    chosen = f', variants={{"energy": "{variant}"}}' if variant else ""
     folder = f', extensions_directory="{extensions}"' if extensions else ""
+    lines = [
+        f"The model is {model}; to use it",
+        f'  in ASE:    atoms.calc = metatomic_ase.MetatomicCalculator("{model}"{chosen}{folder})',
+    ]
+    return "\n".join(lines if variant else lines + _engine_lines(model, info, extensions))
+
+
+def _engine_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -> list[str]:
+    types = " ".join(str(number) for number in info.atomic_types)
+    symbols = " ".join(chemical_symbols[number] for number in info.atomic_types)
     lammps = f" extensions {extensions}" if extensions else ""
     ipi = f",extensions={extensions}" if extensions else ""
-    return "\n".join(
-        [
-            f"The model is {model}; to use it",
-            f'  in ASE:    atoms.calc = metatomic_ase.MetatomicCalculator("{model}"{folder})',
-            f"  in i-PI:   i-pi-py_driver -m metatomic -o template=start.xyz,model={model}{ipi}",
-            f"  in LAMMPS: pair_style metatomic {model}{lammps}",
-            f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}",
-        ]
-    )
+    return [
+        f"  in i-PI:   i-pi-py_driver -m metatomic -o template=start.xyz,model={model}{ipi}",
+        f"  in LAMMPS: pair_style metatomic {model}{lammps}",
+        f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}",
+    ]

@@ -13,14 +13,21 @@ from typing import Any
 import torch
 
 from mt_core.capability_check import check_capabilities
-from mt_core.datasets import Splits, all_specs, check_units, dataset_info, read_splits
+from mt_core.datasets import (
+    Splits,
+    all_specs,
+    check_units,
+    dataset_info,
+    read_splits,
+    unit_notes,
+)
 from mt_core.devices import choose_devices, choose_dtype
-from mt_core.exporting import model_from_checkpoint, save_model
+from mt_core.exporting import check_extensions, model_from_checkpoint, save_model
 from mt_core.lifecycle import first_party, notice, stage_of
 from mt_core.logs import logging_to
 from mt_core.options import TrainingOptions, parse_training
 from mt_core.restart import Restart, check_architecture, find_restart
-from mt_core.runs import copy_result, create_run_folder, write_options
+from mt_core.runs import check_output, copy_result, create_run_folder, write_options
 from mt_core.summary import error_table, usage_lines
 from mt_shared.contract import (
     Architecture,
@@ -65,6 +72,8 @@ def train(
     :param dry_run: only check, try one step and say what a training would cost; returns None
     :param allow_changes: go on from a checkpoint although options or data have changed
     """
+    check_output(Path(output))
+    check_extensions(extensions)
     loaded = load_options(options, tuple(overrides))
     plan = parse_training(loaded.values, loaded.source, find_entry, loaded.where)
     check_capabilities(find_entry(plan.architecture.name), all_specs(plan))
@@ -74,7 +83,7 @@ def train(
     architecture = load(plan.architecture.name, known=first_party())
     if dry_run:
         with logging_to(None):
-            _rehearse(plan, loaded, architecture)
+            _rehearse(plan, loaded, architecture, going_on)
         return None
     folder = create_run_folder()
     with logging_to(folder / "train.log"):
@@ -91,10 +100,8 @@ def _run(
     extensions: str | Path | None,
 ) -> Result:
     _say_start(plan, going_on, folder)
-    splits = _read(plan)
+    splits = _read(plan, going_on)
     splits.write(folder / "indices")
-    if going_on is not None:
-        going_on.check_data(splits)
     model, trainer = make_model(plan, architecture, splits, going_on)
     trainer.train(model, *_task(plan, architecture, splits), folder)
     trainer.save_checkpoint(model, folder / "model.ckpt")
@@ -164,14 +171,16 @@ def _say_start(plan: TrainingOptions, going_on: Restart | None, folder: Path | N
         log.info(going_on.describe())
 
 
-def _read(plan: TrainingOptions) -> Splits:
-    """Read the data sets and show what is in them."""
+def _read(plan: TrainingOptions, going_on: Restart | None) -> Splits:
+    """Read the data sets and show what is in them; for a restart, they must be the same."""
     assert plan.seed is not None
     splits = read_splits(plan, plan.seed)
     if plan.print_stats is not False:
         log.info(label_table(splits.datasets).format())
-    for note in splits.notes:
+    for note in (*unit_notes(plan), *splits.notes):
         log.warning(f"note: {note}")
+    if going_on is not None:
+        going_on.check_data(splits)
     return splits
 
 
@@ -186,12 +195,17 @@ def _task(
     return dtype, devices, splits.datasets["training"], splits.datasets["validation"]
 
 
-def _rehearse(plan: TrainingOptions, loaded: LoadedOptions, architecture: Architecture) -> None:
+def _rehearse(
+    plan: TrainingOptions,
+    loaded: LoadedOptions,
+    architecture: Architecture,
+    going_on: Restart | None,
+) -> None:
     """All of a training that can be tried without one; nothing is written."""
     log.info(describe_origins(plan.resolved, origins(plan.resolved, loaded.file, loaded.flags)))
-    _say_start(plan, None, None)
-    splits = _read(plan)
-    model, trainer = make_model(plan, architecture, splits, None)
+    _say_start(plan, going_on, None)
+    splits = _read(plan, going_on)
+    model, trainer = make_model(plan, architecture, splits, going_on)
     cost = trainer.dry_run(model, *_task(plan, architecture, splits))
     parameters = sum(parameter.numel() for parameter in model.parameters())
     log.info(f"{parameters} parameters")
@@ -211,12 +225,12 @@ def _deliver(
     info: DatasetInfo, folder: Path, output: Path, extensions: str | Path | None, errors: str
 ) -> Result:
     """Copy the results to where the user wants them, and say how to use them."""
+    if errors:
+        log.info(errors)
     checkpoint = output.with_suffix(".ckpt")
     for source, destination in (("model.ckpt", checkpoint), ("model.pt", output)):
         said = copy_result(folder / source, destination)
         if said is not None:
             log.info(said)
-    if errors:
-        log.info(errors)
-    log.info(usage_lines(output, info.atomic_types, extensions))
+    log.info(usage_lines(output, info, extensions))
     return Result(output, checkpoint, folder, errors)

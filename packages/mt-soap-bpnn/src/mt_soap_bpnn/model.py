@@ -7,11 +7,11 @@ from typing import Any, Dict
 
 import torch
 from metatomic.torch import ModelMetadata
+
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.graph import Graph
 from mt_shared.model.base import BaseModel
 from mt_shared.model.heads import Head
-
 from mt_soap_bpnn.modules.features import SoapFeatures
 
 

@@ -19,6 +19,9 @@ from mt_shared.errors import CheckpointError
 
 FORMAT = "mt-checkpoint"
 
+# what every checkpoint has; model and trainer add the rest
+PARTS = ("format", "architecture", "distribution", "distribution_version")
+
 # what zipfile, pickle and torch say of a file whose bytes are not what was written
 DAMAGE = (
     zipfile.BadZipFile,
@@ -93,10 +96,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"'{path}' is damaged, probably truncated while it was copied or written; take the "
             "one before it (previous.ckpt in the same run folder) or copy it again"
         ) from error
-    if not isinstance(checkpoint, dict) or checkpoint.get("format") != FORMAT:
+    lacking = [name for name in PARTS if name not in checkpoint]
+    if not isinstance(checkpoint, dict) or lacking or checkpoint["format"] != FORMAT:
         raise CheckpointError(
-            f"'{path}' is not a checkpoint of mt: it lacks its format mark; expected a file that "
-            "mt train has written"
+            f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking) or 'its format'}; "
+            "expected a file that mt train has written"
         )
     return checkpoint
 
@@ -104,6 +108,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _refuse_foreign(path: Path) -> None:
     """Name what cannot be a checkpoint of ours from its table of contents and its pickle."""
     if not zipfile.is_zipfile(path):
+        _refuse_code(path, _globals_of_bare_pickles(path))
         found = "empty" if path.stat().st_size == 0 else "truncated, or not a checkpoint at all"
         raise CheckpointError(
             f"'{path}' is {found}; take the one before it (previous.ckpt in the same run folder)"
@@ -117,6 +122,10 @@ def _refuse_foreign(path: Path) -> None:
             )
         pickles = [name for name in names if name.endswith("data.pkl")]
         foreign = _foreign_globals(archive.read(pickles[0])) if pickles else []
+    _refuse_code(path, foreign)
+
+
+def _refuse_code(path: Path, foreign: list[str]) -> None:
     if any(name.startswith("metatrain") for name in foreign):
         raise CheckpointError(
             f"'{path}' is a checkpoint of metatrain, which holds Python objects; mt cannot "
@@ -128,6 +137,20 @@ def _refuse_foreign(path: Path) -> None:
             f"'{path}' is refused: reading it would run code ({', '.join(foreign[:3])}). A "
             "checkpoint of mt holds tensors and plain values only; do not open this file"
         )
+
+
+def _globals_of_bare_pickles(path: Path) -> list[str]:
+    """The same of a file that is a pickle, or several, as torch wrote before it used archives."""
+    names: list[str] = []
+    data = path.read_bytes()
+    try:
+        while data:
+            names += _foreign_globals(data)
+            *_, (_, _, stop) = pickletools.genops(data)
+            data = data[(stop or 0) + 1 :]
+    except (ValueError, pickle.UnpicklingError):
+        pass  # no pickle from here on
+    return names
 
 
 def _foreign_globals(data: bytes) -> list[str]:

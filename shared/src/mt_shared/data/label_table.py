@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def _numbers(
         if per_atom:
             frame = frame[structures.system_of_atom]
         if name_files:
-            frame = np.char.add(f"{dataset.source}:", frame.astype(str))
+            frame = np.char.add(f"{Path(dataset.source).stem}:", frame.astype(str))
         numbers.append(array.ravel())
         frames.append(np.repeat(frame, array[:1].size))
     return np.concatenate(numbers), np.concatenate(frames)

@@ -33,8 +33,8 @@ def metrics_of(
     for name, target in targets.items():
         unit, factor = PREFIXES.get(target.unit, (target.unit, 1.0))
         by_atom = not target.per_atom and name not in per_structure
-        unit_of_values = f"{unit}/atom" if by_atom else unit
-        metrics.append(Metric(name, "", name, unit_of_values.lstrip("/"), factor))
+        by_atom_unit = f"{unit}/atom" if unit else "per atom"
+        metrics.append(Metric(name, "", name, by_atom_unit if by_atom else unit, factor))
         length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
         for gradient in target.gradients:
             label = "forces" if gradient == "positions" else "stress"

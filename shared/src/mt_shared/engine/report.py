@@ -92,7 +92,7 @@ class Report:
             for kind in self.kinds:
                 train, val = (epoch.get(f"{s} {metric.label} {kind}") for s in ("train", "val"))
                 label = metric.label if kind == "RMSE" else f"{metric.label} MAE"
-                parts.append(f"{label} {train:.4g} (val {val:.4g}) {metric.unit}")
+                parts.append(f"{label} {_error(train)} (val {_error(val)}) {metric.unit}")
         return " | ".join([*parts, f"{_duration(left)} left"])
 
 
@@ -119,6 +119,11 @@ class ProgressBar:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def _error(value: float) -> str:
+    """Without labels there is no error."""
+    return "-" if math.isnan(value) else f"{value:.4g}"
 
 
 def _duration(seconds: float) -> str:

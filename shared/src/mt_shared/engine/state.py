@@ -95,7 +95,10 @@ class Training:
         device = self.train.vectors.device
         sums, loss = (_to(state[name], device) for name in ("sums", "loss"))
         self.position = Position(state["epoch"], state["step"], sums, loss)
+        decays = [group["weight_decay"] for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, decay in zip(self.optimizer.param_groups, decays):
+            group["weight_decay"] = decay  # that of the options, which may have changed
         self.schedule.load_state(state["schedule"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])

@@ -84,9 +84,10 @@ class Trainer(TrainerInterface[BaseModel]):
                 self._train_epoch(run, stop, folder)
                 self._end_epoch(run)
                 report.epoch(run.history[-1])
-                if run.position.epoch % self.hypers["checkpoint_interval"] == 0:
+                if self._is_due(run):
                     self._save(run, folder)
-            self._save(run, folder)
+            if not self._is_due(run):
+                self._save(run, folder)
         self._say_best(run)
 
     def dry_run(
@@ -254,6 +255,10 @@ class Trainer(TrainerInterface[BaseModel]):
             errors.update(predictions, batch)
             total += run.loss(predictions, batch).detach().to(torch.float64) / len(batches)
         return errors.results() | {"loss": float(total) if len(store) else math.nan}
+
+    def _is_due(self, run: Training) -> bool:
+        """Whether a checkpoint is written after this epoch."""
+        return run.position.epoch % self.hypers["checkpoint_interval"] == 0
 
     def _stagnates(self, run: Training) -> bool:
         patience = self.hypers["early_stopping_patience"]
