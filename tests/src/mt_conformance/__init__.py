@@ -1,0 +1,1 @@
+"""What mt-core promises of every architecture, as one pytest suite."""

@@ -1,0 +1,64 @@
+"""Comparisons whose failure says how far apart the numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None:
+    """Fail unless all numbers agree, relative to the largest expected one (at least one)."""
+    __tracebackhide__ = True
+    left, right = _array(found), _array(expected)
+    if left.shape != right.shape:
+        raise AssertionError(f"{what}: the shape is {left.shape}; expected {right.shape}")
+    if not left.size:
+        return
+    scale = max(1.0, float(np.abs(right).max()))
+    deviation = np.abs(left - right)
+    worst = np.unravel_index(int(np.argmax(deviation)), deviation.shape)
+    # not the other way round: NaN must fail
+    if not float(deviation.max()) <= tolerance * scale:
+        raise AssertionError(
+            f"{what}: {left[worst]:.12g} where {right[worst]:.12g} was expected, off by "
+            f"{deviation[worst]:.2e}; allowed is {tolerance * scale:.2e}"
+        )
+
+
+def _array(values: Any) -> np.ndarray:
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu().to(torch.float64).numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything in nested dictionaries and lists, with its path."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from leaves(item, f"{path}[{number}]")
+    else:
+        yield path, value
+
+
+def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
+    """Paths of what is not the same to the last bit in two checkpoints."""
+    ours, theirs = dict(leaves(left)), dict(leaves(right))
+    return sorted(
+        path
+        for path in {*ours, *theirs}
+        if path not in ours or path not in theirs or not _identical(ours[path], theirs[path])
+    )
+
+
+def _identical(left: Any, right: Any) -> bool:
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        same_kind = left.shape == right.shape and left.dtype == right.dtype
+        # NaN equals NaN here: the same bits
+        return same_kind and bool(torch.equal(left.nan_to_num(), right.nan_to_num()))
+    return repr(left) == repr(right)

@@ -1,0 +1,140 @@
+"""Which architectures, which tests of them, and what the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.commands import mt
+from mt_conformance.data import ETHANOL, ICE, Examples
+from mt_conformance.models import dataset_info_for, new_model, preferred_dtype
+from mt_conformance.predictor import Predictor, exported_predictor, predictor_of
+from mt_conformance.runs import Runs
+from mt_conformance.sharing import SharedFolders, shared_root
+from mt_conformance.subjects import Subject, subject_of
+from mt_shared.contract import ModelInterface
+from mt_shared.registry import installed
+
+HERE = Path(__file__).parent
+# torch advises against TorchScript since 2.9, and it is what metatomic's engines run
+TORCHSCRIPT_ADVICE = "ignore:`torch.jit.*` is deprecated:DeprecationWarning"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)
+    # for the imports of the tests; the tests themselves are marked below
+    config.addinivalue_line("filterwarnings", TORCHSCRIPT_ADVICE)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "subject" in metafunc.fixturenames:
+        names = _names(metafunc.config)
+        metafunc.parametrize("subject", names, indirect=True, scope="session")
+
+
+def _names(config: pytest.Config) -> list[str]:
+    names: list[str] = config.getoption("--architecture") or sorted(installed())
+    return names
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.filterwarnings("error", TORCHSCRIPT_ADVICE))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    ours = [item for item in items if HERE in item.path.parents]
+    unfit = [item for item in ours if not _fits(item)]
+    config.hook.pytest_deselected(items=unfit)
+    items[:] = [item for item in items if item not in unfit]
+    for item in ours:
+        _expect_failure(item)
+    # the longest first, so that workers end together
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def _subject(item: pytest.Item) -> Subject | None:
+    parameters = item.callspec.params if isinstance(item, pytest.Function) else {}
+    return subject_of(parameters["subject"]) if "subject" in parameters else None
+
+
+def _fits(item: pytest.Item) -> bool:
+    """Whether the architecture has the abilities that the test needs."""
+    subject = _subject(item)
+    if subject is None:
+        return True
+    abilities = [ability for mark in item.iter_markers("needs") for ability in mark.args]
+    return all(ability(subject.capabilities) for ability in abilities)
+
+
+def _expect_failure(item: pytest.Item) -> None:
+    """What the architecture says to fail must fail, and for as long as it says so."""
+    subject = _subject(item)
+    name = getattr(item, "originalname", item.name)
+    if subject is not None and name in subject.expected_failures:
+        reason = subject.expected_failures[name]
+        item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+@pytest.fixture(scope="session")
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """The architecture under test."""
+    return subject_of(request.param)
+
+
+@pytest.fixture(scope="session")
+def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> SharedFolders:
+    """Folders that all workers see."""
+    return SharedFolders(shared_root(tmp_path_factory.getbasetemp()))
+
+
+@pytest.fixture(scope="session")
+def examples(shared_folders: SharedFolders) -> Examples:
+    """The examples that are shipped with mt-core."""
+
+    def copy(folder: Path) -> None:
+        for name in (ETHANOL, ICE):
+            mt("example", name, name, folder=folder).check()
+
+    return Examples(shared_folders.get("examples", copy))
+
+
+@pytest.fixture(scope="session")
+def runs(subject: Subject, examples: Examples, shared_folders: SharedFolders) -> Runs:
+    """Trainings that several tests look at."""
+    return Runs(subject, examples, shared_folders)
+
+
+@pytest.fixture(scope="session")
+def model(subject: Subject) -> ModelInterface:
+    """A model with random weights, not to be changed."""
+    return new_model(subject, dataset_info_for(subject))
+
+
+@pytest.fixture(scope="session")
+def exported_file(model: ModelInterface, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, exported."""
+    file = tmp_path_factory.mktemp("exported") / "model.pt"
+    model.export().save(str(file), collect_extensions=str(file.parent / "extensions"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def exported(exported_file: Path) -> Predictor:
+    """The same model as an engine gets it."""
+    extensions = exported_file.parent / "extensions"
+    return exported_predictor(load_atomistic_model(str(exported_file), str(extensions)))
+
+
+@pytest.fixture(scope="session", params=["module", "exported"])
+def predictor(
+    request: pytest.FixtureRequest, model: ModelInterface, subject: Subject
+) -> Iterator[Predictor]:
+    """The model as its class gives it, and as an engine gets it."""
+    if request.param == "exported":
+        yield request.getfixturevalue("exported")
+    else:
+        yield predictor_of(model, preferred_dtype(subject))

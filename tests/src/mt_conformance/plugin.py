@@ -1,0 +1,41 @@
+"""The pytest plugin: its option says which of the installed architectures are tested.
+
+Every pytest beside it loads it, so that it imports next to nothing: the fixtures are in
+``conftest.py``.
+"""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("mt-conformance").addoption(
+        "--architecture",
+        action="append",
+        default=None,
+        metavar="NAME",
+        help="test this architecture (may be given several times; default: every installed one)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "needs(*abilities): run for the architectures whose capabilities have all of these",
+    )
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+    _check_names(config.getoption("--architecture") or [])
+
+
+def _check_names(names: list[str]) -> None:
+    if not names:
+        return
+    from mt_shared.errors import did_you_mean
+    from mt_shared.registry import installed
+
+    known = installed()
+    for name in names:
+        if name not in known:
+            raise pytest.UsageError(
+                f"--architecture {name}: it is not installed{did_you_mean(name, known)}; "
+                f"installed are {', '.join(sorted(known)) or 'none'}"
+            )

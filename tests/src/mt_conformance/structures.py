@@ -1,0 +1,117 @@
+"""Small structures, and a structure in another guise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ase
+import numpy as np
+
+FAR = 60.0
+"""An empty distance (angstrom) beyond any cutoff of the tiny hypers."""
+
+
+@dataclass(frozen=True)
+class Guise:
+    """The same structure seen otherwise: its atoms, whose places they take, turned by a matrix."""
+
+    atoms: ase.Atoms
+    order: np.ndarray
+    matrix: np.ndarray
+
+
+def _identity(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(atoms)), np.eye(3)
+
+
+def translated(atoms: ase.Atoms) -> Guise:
+    """Somewhere else."""
+    moved = atoms.copy()
+    moved.positions += [1.3, -7.1, 4.9]
+    return Guise(moved, *_identity(atoms))
+
+
+def _turned(atoms: ase.Atoms, matrix: np.ndarray) -> Guise:
+    turned = atoms.copy()
+    turned.positions = atoms.positions @ matrix.T
+    turned.cell = atoms.cell.array @ matrix.T
+    return Guise(turned, np.arange(len(atoms)), matrix)
+
+
+def rotated(atoms: ase.Atoms) -> Guise:
+    """Turned, its cell with it."""
+    matrix, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(3, 3)))
+    return _turned(atoms, matrix * np.linalg.det(matrix))
+
+
+def inverted(atoms: ase.Atoms) -> Guise:
+    """Mirrored at a point."""
+    return _turned(atoms, -np.eye(3))
+
+
+def permuted(atoms: ase.Atoms) -> Guise:
+    """With its atoms numbered otherwise."""
+    order = np.random.default_rng(5).permutation(len(atoms))
+    return Guise(atoms[order], order, np.eye(3))
+
+
+def in_other_images(atoms: ase.Atoms) -> Guise:
+    """Each atom in a periodic image of its own; a molecule stays as it is."""
+    shifts = np.random.default_rng(6).integers(-2, 3, size=(len(atoms), 3)) * atoms.pbc
+    moved = atoms.copy()
+    moved.positions += shifts @ atoms.cell.array
+    return Guise(moved, *_identity(atoms))
+
+
+def in_another_cell(atoms: ase.Atoms) -> Guise:
+    """In a cell of other vectors that span the same lattice."""
+    sheared = atoms.copy()
+    if atoms.pbc.all():
+        sheared.cell = np.array([[1, 1, 0], [0, 1, 0], [0, -1, 1]]) @ atoms.cell.array
+    return Guise(sheared, *_identity(atoms))
+
+
+GUISES: dict[str, Callable[[ase.Atoms], Guise]] = {
+    "translation": translated,
+    "rotation": rotated,
+    "inversion": inverted,
+    "permutation": permuted,
+    "periodic images": in_other_images,
+    "choice of the cell": in_another_cell,
+}
+
+
+def single_atom(atomic_number: int) -> ase.Atoms:
+    """One atom in the void."""
+    return ase.Atoms(numbers=[atomic_number], positions=[[0.2, -0.1, 0.4]])
+
+
+def far_apart(first: ase.Atoms, second: ase.Atoms) -> ase.Atoms:
+    """Both in one structure, without any pair between them within reach."""
+    moved = second.copy()
+    moved.positions[:, 0] += first.positions[:, 0].max() - second.positions[:, 0].min() + FAR
+    both: ase.Atoms = first + moved
+    return both
+
+
+def tiny_cell() -> ase.Atoms:
+    """Two atoms in a skewed cell with edges of about 2 angstrom, smaller than any cutoff."""
+    return ase.Atoms(
+        numbers=[8, 1],
+        positions=[[0.1, 0.0, 0.2], [1.0, 0.9, 1.1]],
+        cell=[[2.0, 0.1, 0.0], [0.3, 2.1, -0.2], [0.0, 0.4, 1.9]],
+        pbc=True,
+    )
+
+
+def in_void(atoms: ase.Atoms, directions: int) -> tuple[ase.Atoms, ase.Atoms]:
+    """Periodic in that many directions: declared so, and fully periodic across a void."""
+    partly, fully = atoms.copy(), atoms.copy()
+    periodic = [number < directions for number in range(3)]
+    cell = atoms.cell.array
+    partly.pbc = periodic
+    partly.cell = cell * np.array(periodic)[:, None]
+    fully.cell = [row if p else row / np.linalg.norm(row) * FAR for row, p in zip(cell, periodic)]
+    fully.pbc = True
+    return partly, fully

@@ -1,0 +1,55 @@
+"""Hypers: their defaults, their schema, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mt_conformance.subjects import Subject
+from mt_shared.errors import OptionsError
+from mt_shared.hypers import merge_hypers, resolve_hypers
+
+SECTIONS = ["model", "training"]
+
+
+@pytest.fixture
+def with_schema(subject: Subject) -> Subject:
+    if subject.entry.schema is None:
+        pytest.skip("not provided: schema-hypers.json; hypers pass unchecked")
+    return subject
+
+
+def test_defaults_fit_the_schema(with_schema: Subject) -> None:
+    """`default-hypers.yaml` alone is valid by `schema-hypers.json`.
+
+    IF IT FAILS: the error lists each default that the schema refuses; change one of the two.
+    """
+    resolve_hypers(with_schema.entry, {}, source="default-hypers.yaml")
+
+
+def test_tiny_hypers_fit_the_schema(with_schema: Subject) -> None:
+    """`HYPERS` of `conformance.py` over the defaults are valid by `schema-hypers.json`.
+
+    IF IT FAILS: the error lists each fault; mend `conformance.py`.
+    """
+    resolve_hypers(with_schema.entry, with_schema.hypers, source="HYPERS in conformance.py")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_misspelt_hyper_is_refused(with_schema: Subject, section: str) -> None:
+    """A name that does not exist is refused, and the nearest one that does is suggested.
+
+    IF IT FAILS: say `"additionalProperties": false` (beside the `$ref` to the engine:
+    `"unevaluatedProperties": false`) in `schema-hypers.json`.
+    """
+    defaults: dict[str, Any] = getattr(merge_hypers(with_schema.entry, {}), section)
+    if not defaults:
+        pytest.skip(f"there are no hypers in the section '{section}'")
+    right = max(defaults, key=len)
+    wrong = right[:-2] + right[-1]
+    with pytest.raises(OptionsError) as refusal:
+        resolve_hypers(with_schema.entry, {section: {wrong: defaults[right]}})
+    message = str(refusal.value)
+    assert wrong in message, f"the error does not name '{wrong}': {message}"
+    assert f"'{right}'" in message, f"the error does not suggest '{right}': {message}"
