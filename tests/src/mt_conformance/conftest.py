@@ -26,8 +26,6 @@ TORCHSCRIPT_ADVICE = "ignore:`torch.jit.*` is deprecated:DeprecationWarning"
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
-    # for the imports of the tests; the tests themselves are marked below
-    config.addinivalue_line("filterwarnings", TORCHSCRIPT_ADVICE)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
