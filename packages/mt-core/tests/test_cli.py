@@ -221,3 +221,16 @@ def test_bash_completes_commands_options_choices_and_files(tmp_path, monkeypatch
 def test_other_shells_have_every_command(shell):
     script = run("completion", shell).stdout
     assert all(command in script for command in COMMANDS)
+
+
+def test_a_mistake_in_the_options_does_not_wait_for_torch(tmp_path):
+    (tmp_path / "options.yaml").write_text("architecture: {name: soap_bpn}\n")
+    program = (
+        "import sys\nfrom mt_core.cli import main\n"
+        "status = main(['train', 'options.yaml'])\n"
+        "sys.exit(f'status {status}, torch {\"torch\" in sys.modules}')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == "status 1, torch False", done.stderr

@@ -337,7 +337,7 @@ def test_an_element_that_only_the_test_set_has_is_refused_before_training(
 
 def test_missing_units_are_said_before_training(workspace, succeed):
     with_options(training_set={"systems": {"read_from": "ethanol.xyz"}, "targets": {"energy": {}}})
-    before, _, _ = succeed("train options.yaml --dry-run").partition("Training on")
+    before, _, _ = succeed("train options.yaml --dry-run").partition(" parameters")
     assert "no length_unit is given" in before
     assert "'energy' has no unit" in before
 

@@ -65,15 +65,9 @@ def _fingerprint(datasets: list[Dataset]) -> str:
     return digest.hexdigest()
 
 
-def all_specs(options: TrainingOptions) -> tuple[DatasetSpec, ...]:
-    """Every data set that the options name."""
-    parts = (options.training_set, options.validation_set, options.test_set)
-    return tuple(spec for part in parts if isinstance(part, tuple) for spec in part)
-
-
 def check_units(options: TrainingOptions) -> None:
     """Refuse units that metatomic does not know, before any data are read."""
-    for spec in all_specs(options):
+    for spec in options.specs:
         if spec.systems.length_unit:
             check_unit(spec.systems.length_unit, "length")
         for target in spec.targets:
@@ -83,7 +77,7 @@ def check_units(options: TrainingOptions) -> None:
 
 def unit_notes(options: TrainingOptions) -> Iterator[str]:
     """Energies without a unit; the readers say the same of lengths."""
-    targets = {target.name: target for spec in all_specs(options) for target in spec.targets}
+    targets = {target.name: target for spec in options.specs for target in spec.targets}
     for name, target in targets.items():
         if target.quantity == "energy" and not target.unit:
             yield f"the target '{name}' has no unit; users of the model cannot convert it"

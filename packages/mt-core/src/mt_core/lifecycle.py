@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from mt_shared.options import check, read_yaml
+from mt_shared.registry import ArchitectureEntry, find
 
 MANIFEST = Path(__file__).with_name("lifecycle.yaml")
 SCHEMA = Path(__file__).with_name("schema-lifecycle.json")
@@ -58,3 +59,9 @@ def notice(name: str, life_cycle: LifeCycle) -> str | None:
             f"{life_cycle.replacement} instead; it may be removed on {life_cycle.removal}"
         )
     return None
+
+
+@cache
+def find_entry(name: str) -> ArchitectureEntry:
+    """The installed architecture of a name; with an unknown one, the manifest helps to guess."""
+    return find(name, known=first_party())

@@ -70,6 +70,12 @@ class TrainingOptions:
     resolved: dict[str, Any]
     """The same as plain values in the layout of an options file, which can be trained again."""
 
+    @property
+    def specs(self) -> tuple[DatasetSpec, ...]:
+        """Every data set that the options describe."""
+        parts = (self.training_set, self.validation_set, self.test_set)
+        return tuple(spec for part in parts if isinstance(part, tuple) for spec in part)
+
 
 def parse_training(
     options: dict[str, Any],

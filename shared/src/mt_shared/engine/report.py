@@ -90,7 +90,7 @@ class Report:
         parts.append(f"loss {epoch['train loss']:.3e} (val {epoch['val loss']:.3e})")
         for metric in self.metrics:
             for kind in self.kinds:
-                train, val = (epoch.get(f"{s} {metric.label} {kind}") for s in ("train", "val"))
+                train, val = (epoch[f"{s} {metric.label} {kind}"] for s in ("train", "val"))
                 label = metric.label if kind == "RMSE" else f"{metric.label} MAE"
                 parts.append(f"{label} {_error(train)} (val {_error(val)}) {metric.unit}")
         return " | ".join([*parts, f"{_duration(left)} left"])

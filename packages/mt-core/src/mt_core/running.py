@@ -1,0 +1,201 @@
+"""The run of a training, once its options are known to be right. Here torch begins."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mt_core.datasets import Splits, check_units, dataset_info, read_splits, unit_notes
+from mt_core.devices import choose_devices, choose_dtype
+from mt_core.exporting import check_extensions, model_from_checkpoint, save_model
+from mt_core.lifecycle import find_entry, first_party, notice, stage_of
+from mt_core.logs import logging_to
+from mt_core.options import TrainingOptions
+from mt_core.restart import Restart, check_architecture, find_restart
+from mt_core.runs import check_output, copy_result, create_run_folder, write_options
+from mt_core.summary import error_table, usage_lines
+from mt_shared.contract import (
+    Architecture,
+    DatasetInfo,
+    DryRun,
+    ModelInterface,
+    TrainerInterface,
+    read_checkpoint,
+)
+from mt_shared.data.label_table import label_table
+from mt_shared.registry import load
+
+log = logging.getLogger("mt.train")
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where a training left its model, the folder of the run, and its table of errors."""
+
+    model: Path
+    checkpoint: Path
+    folder: Path
+    errors: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be trained: options, architecture, where and how, and from where on."""
+
+    plan: TrainingOptions
+    architecture: Architecture
+    dtype: torch.dtype
+    device: torch.device
+    going_on: Restart | None
+
+
+def prepare(plan: TrainingOptions, restart: str | Path | None, allow_changes: bool) -> Task:
+    """All that can be refused before any data are read."""
+    check_units(plan)
+    going_on = None if restart is None else find_restart(restart, plan, allow_changes)
+    architecture = load(plan.architecture.name, known=first_party())
+    model_class = architecture.model_class
+    return Task(
+        plan=_with_seed(plan, going_on),
+        architecture=architecture,
+        dtype=choose_dtype(plan.base_precision, model_class),
+        device=choose_devices(plan.device, model_class)[0],
+        going_on=going_on,
+    )
+
+
+def run(task: Task, output: Path, extensions: str | Path | None) -> Result:
+    """Train, save, export and evaluate, in a folder of the run's own."""
+    check_output(output)
+    check_extensions(extensions)
+    folder = create_run_folder()
+    with logging_to(folder / "train.log"):
+        write_options(folder, task.plan.resolved)
+        return _run(task, folder, output, extensions)
+
+
+def _run(task: Task, folder: Path, output: Path, extensions: str | Path | None) -> Result:
+    _say_start(task, folder)
+    splits = _read(task)
+    splits.write(folder / "indices")
+    model, trainer = make_model(task, splits)
+    training, validation = splits.datasets["training"], splits.datasets["validation"]
+    trainer.train(model, task.dtype, [task.device], training, validation, folder)
+    trainer.save_checkpoint(model, folder / "model.ckpt")
+    best = model_from_checkpoint(read_checkpoint(folder / "model.ckpt"), "export")
+    save_model(best, folder / "model.pt", extensions)
+    info, errors = best.dataset_info, ""
+    if task.plan.final_eval:
+        errors = error_table(folder / "model.pt", splits, info, extensions)
+    return _deliver(info, folder, output, extensions, errors)
+
+
+def make_model(task: Task, splits: Splits) -> tuple[ModelInterface, TrainerInterface[Any]]:
+    """Model and trainer: new, from the checkpoint of a restart, or from that to be fine-tuned."""
+    plan, architecture = task.plan, task.architecture
+    assert plan.seed is not None
+    torch.manual_seed(plan.seed)
+    info = dataset_info(plan, splits)
+    hypers = plan.architecture
+    finetune = hypers.training.get("finetune", {}).get("read_from")
+    if task.going_on is None and finetune is None:
+        trainer = architecture.trainer_class(hypers.training)
+        return architecture.model_class(hypers.model, info), trainer
+    if task.going_on is not None:
+        context, checkpoint = "restart", task.going_on.checkpoint
+    else:
+        context, checkpoint = "finetune", read_checkpoint(finetune)
+        log.info(f"Fine-tuning all weights of {finetune}")
+    check_architecture(checkpoint, architecture.name)
+    checkpoint = architecture.model_class.upgrade_checkpoint(checkpoint)
+    checkpoint = architecture.trainer_class.upgrade_checkpoint(checkpoint)
+    model = architecture.model_class.load_checkpoint(checkpoint, context).restart(info)
+    trainer = architecture.trainer_class.load_checkpoint(checkpoint, hypers.training, context)
+    return model, trainer
+
+
+def _with_seed(plan: TrainingOptions, going_on: Restart | None) -> TrainingOptions:
+    """The seed of the run that goes on, the one that was given, or a random one."""
+    seed = going_on.seed if going_on is not None else None
+    if seed is None:
+        seed = plan.seed if plan.seed is not None else random.SystemRandom().randrange(2**31)
+    return replace(plan, seed=seed, resolved=plan.resolved | {"seed": seed})
+
+
+def _say_start(task: Task, folder: Path | None) -> None:
+    """The first lines: what is trained, how, and where the files are."""
+    plan, name = task.plan, task.plan.architecture.name
+    said = notice(name, stage_of(name))
+    if said is not None:
+        log.warning(said)
+    if plan.architecture.unchecked:
+        log.warning(f"the hypers of '{name}' are unchecked: it has no schema")
+    if folder is not None:
+        log.info(f"Training {name} {find_entry(name).version} in {folder}, seed {plan.seed}")
+    if task.going_on is not None:
+        log.info(task.going_on.describe())
+    log.info(f"Training on {task.device} in {str(task.dtype).removeprefix('torch.')}")
+
+
+def _read(task: Task) -> Splits:
+    """Read the data sets and show what is in them; for a restart, they must be the same."""
+    plan = task.plan
+    assert plan.seed is not None
+    splits = read_splits(plan, plan.seed)
+    if plan.print_stats is not False:
+        log.info(label_table(splits.datasets).format())
+    for note in (*unit_notes(plan), *splits.notes):
+        log.warning(f"note: {note}")
+    if task.going_on is not None:
+        task.going_on.check_data(splits)
+    return splits
+
+
+def rehearse(task: Task, origins: str) -> None:
+    """All of a training that can be tried without one; nothing is written.
+
+    :param origins: the resolved options and where each comes from, to be shown
+    """
+    with logging_to(None):
+        log.info(origins)
+        _say_start(task, None)
+        splits = _read(task)
+        model, trainer = make_model(task, splits)
+        training, validation = splits.datasets["training"], splits.datasets["validation"]
+        cost = trainer.dry_run(model, task.dtype, [task.device], training, validation)
+        _say_cost(task, model, cost)
+
+
+def _say_cost(task: Task, model: ModelInterface, cost: DryRun | None) -> None:
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    log.info(f"{parameters} parameters")
+    if cost is not None:
+        epochs = task.plan.architecture.training["num_epochs"]
+        log.info(
+            f"{cost.steps_per_epoch} steps an epoch, the largest batch has "
+            f"{cost.largest_batch_atoms} atoms\n"
+            f"about {cost.seconds_per_epoch:.3g} s an epoch without validation, "
+            f"{cost.seconds_per_epoch * epochs / 60:.3g} min for {epochs} epochs\n"
+            f"peak memory {cost.peak_memory / 2**20:.0f} MiB"
+        )
+    log.info("Dry run: everything is fine, nothing was written")
+
+
+def _deliver(
+    info: DatasetInfo, folder: Path, output: Path, extensions: str | Path | None, errors: str
+) -> Result:
+    """Copy the results to where the user wants them, and say how to use them."""
+    if errors:
+        log.info(errors)
+    checkpoint = output.with_suffix(".ckpt")
+    for source, destination in (("model.ckpt", checkpoint), ("model.pt", output)):
+        said = copy_result(folder / source, destination)
+        if said is not None:
+            log.info(said)
+    log.info(usage_lines(output, info, extensions))
+    return Result(output, checkpoint, folder, errors)
