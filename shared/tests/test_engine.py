@@ -1,6 +1,8 @@
 """The parts of the shared engine, each against numbers that can be checked by hand."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.batches import Normalization, build_store
 from mt_shared.data.dataset import Dataset, TargetLabels
 from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.engine.adam import Adam
 from mt_shared.engine.baselines import fit_composition, fit_scale, fixed_composition
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
@@ -241,6 +244,38 @@ HYPERS = {
     "warmup_fraction": 0.1,
     "scheduler": {"type": "cosine", "min_learning_rate": 1e-4, "factor": 0.5, "patience": 1},
 }
+
+
+class TestAdam:
+    @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+    @pytest.mark.parametrize("decoupled", [False, True])
+    def test_steps_are_those_of_torch(self, weight_decay, decoupled):
+        ours, theirs = (self.network() for _ in range(2))
+        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+        reference = kind(theirs.parameters(), lr=1e-2, weight_decay=weight_decay)
+        optimizer = Adam(ours.parameters(), 1e-2, weight_decay, decoupled)
+        for step in range(20):
+            for network, stepper in ((ours, optimizer), (theirs, reference)):
+                stepper.zero_grad()
+                network(
+                    torch.full((3, 4), float(step), dtype=torch.float64)
+                ).square().sum().backward()
+                stepper.step()
+        for found, expected in zip(ours.parameters(), theirs.parameters()):
+            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+    def network(self):
+        torch.manual_seed(0)
+        layers = torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
+        return torch.nn.Sequential(*layers).to(torch.float64)
+
+    def test_making_one_does_not_import_the_compiler(self):
+        program = (
+            "import sys, torch\nfrom mt_shared.engine.adam import Adam\n"
+            "w = torch.nn.Parameter(torch.ones(2))\nopt = Adam([w], 1.0, 0.0, False)\n"
+            "w.sum().backward()\nopt.step()\nsys.exit('torch._dynamo' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 class TestSchedule:

@@ -20,6 +20,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from mt_core import train
 from mt_shared.data.batches import GraphStore
+from mt_shared.engine.adam import Adam
 from mt_shared.engine.loss import Loss
 from mt_shared.engine.metrics import ErrorSums
 from mt_soap_bpnn.trainer import SoapBpnnTrainer
@@ -94,7 +95,7 @@ def main() -> None:
     mark(GraphStore, "batch", "cutting the batch")
     mark(Loss, "__call__", "loss")
     mark(torch.autograd, "backward", "backward")
-    mark(torch.optim.Adam, "step", "optimizer")
+    mark(Adam, "step", "optimizer")
     mark(ErrorSums, "update", "errors of the epoch")
     trainer: Any = SoapBpnnTrainer
     predict = trainer.predict

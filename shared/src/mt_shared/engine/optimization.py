@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mt_shared.engine.adam import Adam
 
-def make_optimizer(model: torch.nn.Module, hypers: dict[str, Any]) -> torch.optim.Optimizer:
+
+def make_optimizer(model: torch.nn.Module, hypers: dict[str, Any]) -> Adam:
     """Adam or AdamW over the parameters that are to be trained."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[hypers["optimizer"]](
-        parameters,
-        lr=hypers["learning_rate"],
+    return Adam(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
+        learning_rate=hypers["learning_rate"],
         weight_decay=hypers["weight_decay"],
-        fused=True,
+        decoupled=hypers["optimizer"] == "adamw",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from mt_shared.data.batches import GraphStore
+from mt_shared.engine.adam import Adam
 from mt_shared.engine.loss import Loss
 from mt_shared.engine.metrics import Metric
 from mt_shared.engine.optimization import AveragedModel, Schedule
@@ -49,18 +50,13 @@ class Training:
     loss: Loss
     metrics: list[Metric]
     scales: dict[str, float]
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     schedule: Schedule
     average: AveragedModel | None
     seed: int
     position: Position = field(default_factory=Position)
     best: Best = field(default_factory=Best)
     history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """What is trained."""
-        return self.optimizer.param_groups[0]["params"]
 
     @property
     def evaluated_model(self) -> BaseModel:
@@ -80,7 +76,7 @@ class Training:
             "step": position.step,
             "sums": position.sums,
             "loss": position.loss,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state(),
             "schedule": self.schedule.state(),
             "average": None if self.average is None else dict(self.average.state_dict()),
             "best_epoch": self.best.epoch,
@@ -95,10 +91,7 @@ class Training:
         device = self.train.vectors.device
         sums, loss = (_to(state[name], device) for name in ("sums", "loss"))
         self.position = Position(state["epoch"], state["step"], sums, loss)
-        decays = [group["weight_decay"] for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group, decay in zip(self.optimizer.param_groups, decays):
-            group["weight_decay"] = decay  # that of the options, which may have changed
+        self.optimizer.load_state(state["optimizer"])
         self.schedule.load_state(state["schedule"])
         if self.average is not None and state["average"] is not None:
             self.average.load_state_dict(state["average"])

@@ -169,10 +169,9 @@ class Trainer(TrainerInterface[BaseModel]):
         for step in range(run.position.step, len(batches)):
             if stop.received is not None:
                 self._interrupt(run, stop, folder)
-            progress = (run.position.epoch + (step + 0.5) / len(batches)) / self.hypers[
-                "num_epochs"
-            ]
-            set_learning_rate(run.optimizer, run.schedule.rate(progress))
+            epochs = run.position.epoch + (step + 0.5) / len(batches)
+            progress = epochs / self.hypers["num_epochs"]
+            run.optimizer.learning_rate = run.schedule.rate(progress)
             batch = self._augmented(run, batches[step], step)
             predictions, loss = self._step(run, batch)
             errors.update(predictions, batch)
@@ -187,7 +186,7 @@ class Trainer(TrainerInterface[BaseModel]):
         run.optimizer.zero_grad()
         if loss.requires_grad:  # a batch without any label has nothing to teach
             # not the edge vectors, which are leaves too
-            torch.autograd.backward(loss, inputs=run.parameters)
+            torch.autograd.backward(loss, inputs=run.optimizer.parameters)
             self.after_backward(run.model)
             run.optimizer.step()
         if run.average is not None:
@@ -221,7 +220,7 @@ class Trainer(TrainerInterface[BaseModel]):
         results["train loss"] = float(position.loss)
         validation = self._validate(run)
         results |= {f"val {name}": value for name, value in validation.items()}
-        results |= {"epoch": position.epoch + 1, "learning rate": learning_rate(run.optimizer)}
+        results |= {"epoch": position.epoch + 1, "learning rate": run.optimizer.learning_rate}
         if not math.isfinite(results["train loss"]):
             raise UserError(
                 f"the loss became {results['train loss']} in epoch {position.epoch + 1}; lower "
@@ -334,14 +333,3 @@ class Trainer(TrainerInterface[BaseModel]):
     def checkpoint_upgrades(cls) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
         """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
         return {}
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give all groups of parameters this rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    """The rate of the last step."""
-    return float(optimizer.param_groups[0]["lr"])
