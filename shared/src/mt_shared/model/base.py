@@ -160,22 +160,27 @@ class BaseModel(ModelInterface):
 
         samples = atom_samples(systems)
         selected = selection(samples, selected_atoms)
+        owners = graph.system
         if selected is not None:
             samples = samples[selected]
             slot = slot[selected]
+            owners = owners[slot]
 
         results: Dict[str, TensorMap] = {}
         for name, output in outputs.items():
-            values = atomic[name][slot]
+            values = atomic[name]
             if output.sample_kind == "atom":
                 results[name] = atom_map(
-                    values.to(vectors.dtype), samples, self.property_names[name]
+                    values[slot].to(vectors.dtype), samples, self.property_names[name]
                 )
             else:
+                # a sum over all atoms needs no order, and the gradient of one takes long
+                if selected is not None:
+                    values = values[slot]
                 totals = torch.zeros(
                     (len(systems), values.shape[1]), dtype=values.dtype, device=values.device
                 )
-                totals = totals.index_add(0, samples[:, 0].to(torch.int64), values)
+                totals = totals.index_add(0, owners, values)
                 results[name] = system_map(totals.to(vectors.dtype), self.property_names[name])
         return results
 

@@ -11,6 +11,7 @@ from mt_soap_bpnn.modules.basis import Basis
 from mt_soap_bpnn.modules.expansion import SphericalExpansion
 from mt_soap_bpnn.modules.neighborhoods import slots_of_edges, to_slots
 from mt_soap_bpnn.modules.normalization import Normalization
+from mt_soap_bpnn.modules.padded import MAX_SLOTS, PaddedPowerSpectrum
 from mt_soap_bpnn.modules.power_spectrum import PowerSpectrum
 
 NUM_PSEUDO_SPECIES = 4
@@ -35,6 +36,8 @@ class OrthogonalDescriptor(torch.nn.Module):
         self.normalize = normalize
         self.expansion = SphericalExpansion(num_channels=num_species, **soap)
         self.spectrum = PowerSpectrum(self.expansion.density_sizes)
+        self.padded = PaddedPowerSpectrum(self.expansion, self.spectrum)
+        self.max_padded_slots = MAX_SLOTS
         self.normalization = Normalization()
         self.num_features = self.spectrum.num_features
         one_hot = torch.eye(num_species, dtype=torch.float64)
@@ -60,7 +63,12 @@ class OrthogonalDescriptor(torch.nn.Module):
     def differentiable(
         self, vectors_E3: torch.Tensor, slots_E: torch.Tensor, weights_AKW: torch.Tensor
     ) -> torch.Tensor:
-        features_AF = self.spectrum(self.expansion(vectors_E3, slots_E, weights_AKW))
+        """Features (A, F), with derivatives of any order."""
+        num_atoms, num_slots, _ = weights_AKW.shape
+        if num_atoms * num_slots <= self.max_padded_slots:
+            features_AF = self.padded(vectors_E3, slots_E, weights_AKW)
+        else:
+            features_AF = self.spectrum(self.expansion(vectors_E3, slots_E, weights_AKW))
         return self.normalization(features_AF) if self.normalize else features_AF
 
     @torch.jit.unused

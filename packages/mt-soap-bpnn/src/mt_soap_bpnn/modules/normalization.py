@@ -21,8 +21,7 @@ class Normalization(torch.nn.Module):
         self.epsilon = EPSILON
 
     def forward(self, x_AF: torch.Tensor) -> torch.Tensor:
-        x_AF = x_AF - x_AF.mean(dim=1, keepdim=True)
-        return x_AF * self._inverse_deviation(x_AF)
+        return torch.nn.functional.layer_norm(x_AF, x_AF.shape[1:], eps=self.epsilon)
 
     @torch.jit.unused
     def with_slope(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -93,9 +93,12 @@ class LaplacianEigenstates(torch.nn.Module):
 
     def forward(self, distances_E: torch.Tensor) -> torch.Tensor:
         """The functions (N, E), l by l; zero at and beyond the cutoff."""
+        return self.series @ self.polynomials(distances_E).t()
+
+    def polynomials(self, distances_E: torch.Tensor) -> torch.Tensor:
+        """Chebyshev polynomials times the cutoff function (E, K)."""
         r_E = distances_E.clamp(max=self.cutoff)
-        t_EK = self._chebyshev(r_E) * self._cutoff_function(r_E).unsqueeze(1)
-        return self.series @ t_EK.t()
+        return self._chebyshev(r_E) * self._cutoff_function(r_E).unsqueeze(1)
 
     def value_and_derivative(self, distances_E: torch.Tensor) -> torch.Tensor:
         """The functions and their derivatives by the distance, (2, N, E), l by l."""
