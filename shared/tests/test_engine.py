@@ -1,6 +1,9 @@
 """The parts of the shared engine, each against numbers that can be checked by hand."""
 
 import math
+import os
+import pty
+import select
 import subprocess
 import sys
 
@@ -276,6 +279,25 @@ class TestAdam:
             "w.sum().backward()\nopt.step()\nsys.exit('torch._dynamo' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+class TestProgressBar:
+    PROGRAM = (
+        "from mt_shared.engine.report import ProgressBar\nimport time\nbar = ProgressBar(3, 0)\n"
+        "for _ in range(3):\n    time.sleep(0.15)\n    bar.advance(0.5, 0.25)\nbar.close()"
+    )
+
+    def test_a_terminal_shows_epochs_losses_and_time(self):
+        terminal, end = pty.openpty()
+        subprocess.run([sys.executable, "-c", self.PROGRAM], stderr=end, check=True, timeout=60)
+        assert select.select([terminal], [], [], 10)[0], "nothing was shown"
+        shown = os.read(terminal, 65536).decode()
+        assert "2/3" in shown
+        assert "loss 5.00e-01, val 2.50e-01" in shown
+
+    def test_a_file_gets_no_bar(self):
+        done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
+        assert done.stderr == b""
 
 
 class TestSchedule:

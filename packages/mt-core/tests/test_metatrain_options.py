@@ -10,7 +10,7 @@ import pytest
 
 from mt_core.options import parse_training
 from mt_shared.errors import OptionsError
-from mt_shared.options import load_options, load_yaml, read_yaml
+from mt_shared.options import load_yaml, read_yaml
 
 ROOT = Path(__file__).parents[3]
 SOAP_BPNN = ROOT / "packages" / "mt-soap-bpnn" / "src" / "mt_soap_bpnn"
@@ -177,55 +177,6 @@ def test_every_hyper_of_soap_bpnn_is_in_the_docs(section):
     text = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
     for key in getattr(_parse(BASE).architecture, section):
         assert f".{key}" in text or f"`{key}" in text, f"{key} is not described"
-
-
-README_EXAMPLE = """
-architecture:
-  name: soap_bpnn
-  training:
-    num_epochs: 5
-
-training_set:
-  systems: "qm9_reduced_100.xyz"
-  targets:
-    energy:
-      key: "U0"
-      unit: "eV"
-
-test_set: 0.1
-validation_set: 0.1
-"""
-
-EXTRA_DATA_EXAMPLE = """
-seed: 42
-architecture:
-  name: soap_bpnn
-  training: {batch_size: 5, num_epochs: 1}
-  model:
-    soap: {max_radial: 4, max_angular: 2}
-training_set:
-  systems: {read_from: qm9_reduced_100.xyz, length_unit: angstrom}
-  targets:
-    energy: {key: U0, unit: eV}
-  extra_data:
-    extra: {key: U0, unit: eV}
-test_set: 0.5
-validation_set: 0.1
-"""
-
-
-@pytest.mark.parametrize("text", [README_EXAMPLE, EXTRA_DATA_EXAMPLE], ids=["readme", "extra-data"])
-def test_metatrain_examples_run_unchanged(tmp_path, text):
-    path = tmp_path / "options.yaml"
-    path.write_text(text)
-    loaded = load_options(path)
-    (dataset,) = _parse(loaded.values).training_set
-    (energy,) = dataset.targets
-    assert (energy.key, energy.unit, energy.read_from) == ("U0", "eV", "qm9_reduced_100.xyz")
-    assert [(gradient.kind, gradient.required) for gradient in energy.gradients] == [
-        ("forces", False),
-        ("stress", False),
-    ]
 
 
 def test_options_restart_of_metatrain_runs():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -104,7 +105,16 @@ class ProgressBar:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=num_epochs, initial=first_epoch, unit="epoch", leave=False)
+            size = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=num_epochs,
+                initial=first_epoch,
+                unit="epoch",
+                leave=False,
+                # a terminal may say that it has no columns and rows, and tqdm would show nothing
+                ncols=size.columns,
+                nrows=size.lines,
+            )
 
     def advance(self, train_loss: float, val_loss: float) -> None:
         if self._bar is not None:
