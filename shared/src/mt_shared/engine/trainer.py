@@ -18,7 +18,7 @@ from mt_shared.contract import (
     upgrade_by_version,
     write_checkpoint,
 )
-from mt_shared.data.batches import Batch, GraphStore, build_store
+from mt_shared.data.batches import Batch, build_store
 from mt_shared.data.dataset import Dataset
 from mt_shared.engine.baselines import fit_baselines, normalizations, shift_composition
 from mt_shared.engine.checkpoint_pair import write_rotating
@@ -237,9 +237,7 @@ class Trainer(TrainerInterface[BaseModel]):
 
     def _validate(self, run: Training) -> dict[str, float]:
         """The errors of the model that would be kept, and its loss, on the validation set."""
-        return self._evaluate(run, run.evaluated_model, run.val)
-
-    def _evaluate(self, run: Training, model: BaseModel, store: GraphStore) -> dict[str, float]:
+        model, store = run.evaluated_model, run.val
         model.eval()
         errors = self._error_sums(run)
         total = errors.sums.new_zeros(())
