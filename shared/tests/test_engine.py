@@ -272,6 +272,14 @@ class TestAdam:
         layers = torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
         return torch.nn.Sequential(*layers).to(torch.float64)
 
+    def test_a_restart_after_the_last_step_of_an_epoch_knows_its_rate(self):
+        """Then no step of the epoch is left that would set it, but its line is to be written."""
+        optimizer = Adam(self.network().parameters(), 1e-2, 0.0, False)
+        optimizer.learning_rate = 3e-3
+        restarted = Adam(self.network().parameters(), 1e-2, 0.0, False)
+        restarted.load_state(optimizer.state())
+        assert restarted.learning_rate == 3e-3
+
     def test_making_one_does_not_import_the_compiler(self):
         program = (
             "import sys, torch\nfrom mt_shared.engine.adam import Adam\n"

@@ -74,10 +74,17 @@ class Adam:
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
-        return {"num_steps": self.num_steps, "mean": self.mean, "square": self.square}
+        return {
+            "num_steps": self.num_steps,
+            # of the last step: an epoch may be interrupted between it and its line in the log
+            "learning_rate": self.learning_rate,
+            "mean": self.mean,
+            "square": self.square,
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self.num_steps = state["num_steps"]
+        self.learning_rate = state["learning_rate"]
         self.mean.copy_(state["mean"])
         self.square.copy_(state["square"])
