@@ -90,22 +90,66 @@ def test_an_architecture_adds_hypers_to_those_of_the_engine():
             "finetune": {
                 "$ref": f"{ENGINE_URN}#/$defs/finetune",
                 "unevaluatedProperties": False,
-                "properties": {"method": {"enum": ["full", "heads"]}},
+                "properties": {"warm_start": {"type": "boolean"}},
             },
         },
     }
-    entry = _entry(schema, training={"rotate": True, "finetune": {"method": "full"}})
+    entry = _entry(schema, training={"rotate": True, "finetune": {"warm_start": True}})
     training = {"rotate": False, "finetune": {"read_from": "a.ckpt"}}
     hypers = resolve_hypers(entry, {"training": training})
-    assert hypers.training["finetune"] == {"read_from": "a.ckpt", "method": "full"}
+    assert hypers.training["finetune"]["read_from"] == "a.ckpt"
+    assert hypers.training["finetune"]["warm_start"] is True
     assert hypers.training["rotate"] is False
-    error = _error(entry, {"training": {"finetune": {"mehtod": "heads"}}})
-    assert "architecture.training.finetune.mehtod: unknown key, did you mean 'method'?" in error
+    error = _error(entry, {"training": {"finetune": {"warm_strat": True}}})
+    path = "architecture.training.finetune.warm_strat"
+    assert f"{path}: unknown key, did you mean 'warm_start'?" in error
 
 
 def test_finetune_is_closed_where_an_architecture_says_nothing_of_it():
-    error = _error(_entry_with(), {"training": {"finetune": {"method": "full"}}})
-    assert "architecture.training.finetune.method: unknown key, known here: read_from" in error
+    error = _error(_entry_with(), {"training": {"finetune": {"warm_start": True}}})
+    assert "architecture.training.finetune.warm_start: unknown key, known here: compo" in error
+
+
+@pytest.mark.parametrize(
+    ("finetune", "path", "reason"),
+    [
+        ({"method": "lora"}, "method", "there is nothing to fine-tune: set finetune.read_from"),
+        ({"inherit_heads": {"energy": "mtt::x"}}, "inherit_heads", "nothing to inherit from"),
+        ({"composition": "keep"}, "composition", "nothing to keep"),
+        (
+            {"read_from": "a.ckpt", "method": "heads", "config": {"rank": 8}},
+            "config.rank",
+            "only the method 'lora' uses it",
+        ),
+        (
+            {"read_from": "a.ckpt", "config": {"modules": ["heads"]}},
+            "config.modules",
+            "only the method 'heads' uses it",
+        ),
+        (
+            {"read_from": "a.ckpt", "method": "heads", "config": {"head_modules": ["node_heads"]}},
+            "config.head_modules",
+            "name those of this model in 'modules'",
+        ),
+        (
+            {"read_from": "a.ckpt", "method": "lora", "config": {"rank": 0}},
+            "config.rank",
+            "expected a whole number of at least 1",
+        ),
+        ({"read_from": "a.ckpt", "method": "lroa"}, "method", "did you mean 'lora'"),
+    ],
+)
+def test_finetuning_is_obeyed_or_refused(finetune, path, reason):
+    error = _error(_entry_with(), {"training": {"finetune": finetune}})
+    assert f"architecture.training.finetune.{path}: " in error
+    assert reason in error
+    assert "1 fault" in error
+
+
+def test_resolved_hypers_of_a_finetuning_pass_again():
+    finetune = {"read_from": "a.ckpt", "method": "heads", "config": {"modules": ["heads"]}}
+    once = resolve_hypers(_entry_with(), {"training": {"finetune": finetune}}).training
+    assert resolve_hypers(_entry_with(), {"training": once}).training == once
 
 
 def test_elements_of_the_baseline_become_integers():

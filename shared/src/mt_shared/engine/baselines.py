@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +12,7 @@ import torch
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data.batches import (
-    GraphStore,
+    Batch,
     Normalization,
     build_store,
     composition_term,
@@ -23,6 +26,20 @@ from mt_shared.model.base import BaseModel
 from mt_shared.model.baseline import Baseline
 
 
+def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
+    """Refuse baselines of targets that are not trained.
+
+    :raises OptionsError: names the targets that are
+    """
+    for option in ("atomic_baseline", "fixed_scaling_weights", "per_structure_targets"):
+        for name in hypers[option]:
+            if name not in targets:
+                raise OptionsError(
+                    f"architecture.training.{option} names the target '{name}'"
+                    f"{did_you_mean(name, targets)}; the targets are {sorted(targets)}"
+                )
+
+
 def fit_baselines(
     model: BaseModel, names: list[str], datasets: list[Dataset], hypers: dict[str, Any]
 ) -> None:
@@ -31,7 +48,6 @@ def fit_baselines(
     ``atomic_baseline`` fixes the composition of some or all elements, ``scale_targets`` and
     ``fixed_scaling_weights`` decide on the scale.
     """
-    _check_names(hypers, model.dataset_info.targets)
     structures = concatenate([dataset.structures for dataset in datasets])
     types = model.dataset_info.atomic_types
     species = species_of(structures, types)
@@ -41,10 +57,8 @@ def fit_baselines(
         fixed = fixed_composition(hypers["atomic_baseline"].get(name, {}), types)
         composition = fit_composition(labels.values, structures, species, len(types), target, fixed)
         offset = composition_term(structures, species, target, composition)
-        scale = 1.0
-        if name in hypers["fixed_scaling_weights"]:
-            scale = float(hypers["fixed_scaling_weights"][name])
-        elif hypers["scale_targets"]:
+        scale = _given_scale(name, hypers)
+        if scale is None:
             scale = fit_scale(labels, labels.values - offset, structures, target)
         set_baseline(model, name, Normalization(composition, scale))
 
@@ -56,9 +70,9 @@ def set_baseline(model: BaseModel, name: str, normalization: Normalization) -> N
     baseline.scale.fill_(normalization.scale)
 
 
-def normalizations(model: BaseModel) -> dict[str, Normalization]:
-    """The baselines that the model holds, by target."""
-    baselines = {name: _baseline(model, name) for name in model.baselines}
+def normalizations(model: BaseModel, names: Iterable[str]) -> dict[str, Normalization]:
+    """The baselines that the model holds for these targets."""
+    baselines = {name: _baseline(model, name) for name in names}
     return {
         name: Normalization(baseline.composition.cpu().numpy(), float(baseline.scale))
         for name, baseline in baselines.items()
@@ -71,14 +85,11 @@ def _baseline(model: BaseModel, name: str) -> Baseline:
     return baseline
 
 
-def _check_names(hypers: dict[str, Any], targets: dict[str, TargetInfo]) -> None:
-    for option in ("atomic_baseline", "fixed_scaling_weights", "per_structure_targets"):
-        for name in hypers[option]:
-            if name not in targets:
-                raise OptionsError(
-                    f"architecture.training.{option} names the target '{name}'"
-                    f"{did_you_mean(name, targets)}; the targets are {sorted(targets)}"
-                )
+def _given_scale(name: str, hypers: dict[str, Any]) -> float | None:
+    """The scale of a target that the options fix, or None where it is to be fitted."""
+    if name in hypers["fixed_scaling_weights"]:
+        return float(hypers["fixed_scaling_weights"][name])
+    return None if hypers["scale_targets"] else 1.0
 
 
 def fixed_composition(given: float | dict[int, float], types: tuple[int, ...]) -> dict[int, float]:
@@ -104,22 +115,33 @@ def fit_composition(
 ) -> np.ndarray:
     """Contribution (T, P) of an atom of each species, by least squares in float64.
 
-    Where the compositions of the data do not tell the elements apart, the solution of least norm.
-
     :param values: labels (S, P), or (A, P) for a target of each atom; NaN where missing
     """
     one_hot = np.eye(num_species)[species]
     counts = one_hot if target.per_atom else np.add.reduceat(one_hot, structures.offsets[:-1])
-    composition = np.zeros((num_species, values.shape[1]))
+    start = np.zeros((num_species, values.shape[1]))
     for index, value in fixed.items():
-        composition[index] = value
-    free = [index for index in range(num_species) if index not in fixed]
+        start[index] = value
+    return start + _least_squares(values - counts @ start, counts, set(fixed))
+
+
+def _least_squares(values: np.ndarray, counts: np.ndarray, fixed: set[int]) -> np.ndarray:
+    """What the species have to contribute for ``counts @ result`` to be ``values``, (T, P).
+
+    Where the compositions of the data do not tell the elements apart, the solution of least norm.
+
+    :param values: (N, P), NaN where a label is missing
+    :param counts: atoms of each species, (N, T)
+    :param fixed: species that contribute nothing
+    """
+    result = np.zeros((counts.shape[1], values.shape[1]))
+    free = [index for index in range(counts.shape[1]) if index not in fixed]
     for column in range(values.shape[1]):
         found = np.isfinite(values[:, column])
-        rest = values[found, column] - counts[found] @ composition[:, column]
         if free and found.any():
-            composition[free, column] = np.linalg.lstsq(counts[found][:, free], rest)[0]
-    return composition
+            part = np.linalg.lstsq(counts[found][:, free], values[found, column])[0]
+            result[free, column] = part
+    return result
 
 
 def fit_scale(
@@ -145,54 +167,87 @@ def _root_mean_square(values: np.ndarray) -> float:
     return scale if scale > 1e-12 else 1.0
 
 
+def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> None:
+    """Refuse another scale for a target that the model knows: its weights go with its scale.
+
+    :raises OptionsError: says which scale the model has
+    """
+    for name in names:
+        given, scale = _given_scale(name, hypers), float(_baseline(model, name).scale)
+        if given is not None and not math.isclose(given, scale, rel_tol=1e-6):
+            raise OptionsError(
+                f"architecture.training.scale_targets and fixed_scaling_weights give '{name}' the "
+                f"scale {given:g}, but the model to be fine-tuned was trained with {scale:.8g}; "
+                "leave these options out, or train the target under a new name"
+            )
+
+
 def shift_composition(
     model: BaseModel,
     names: list[str],
+    kept_types: Collection[int],
     datasets: list[Dataset],
-    batch_size: int,
-    dtype: torch.dtype,
-    device: torch.device,
+    hypers: dict[str, Any],
 ) -> None:
     """Refit the composition of targets that the model knows, by what it now predicts wrongly.
 
     Other data may come from another method, whose energies differ by a constant for each element.
-    Weights and scale stay as they are, and so do targets of each atom.
+    Weights and scale stay as they are. ``atomic_baseline`` fixes the composition as in a first fit.
+
+    :param kept_types: atomic types whose composition stays as well
     """
-    names = [name for name in names if not model.dataset_info.targets[name].per_atom]
+    types = model.dataset_info.atomic_types
+    kept = {types.index(atomic_type) for atomic_type in kept_types}
+    fixed = {
+        name: fixed_composition(hypers["atomic_baseline"].get(name, {}), types) for name in names
+    }
+    to_fit = [name for name in names if len(kept | set(fixed[name])) < len(types)]
+    errors = _errors(model, to_fit, datasets, hypers["batch_size"])
+    for name, old in normalizations(model, names).items():
+        composition = old.composition.copy()
+        for index, value in fixed[name].items():
+            composition[index] = value
+        if name in errors:
+            error, counts = errors[name]
+            rest = error - counts @ (composition - old.composition)
+            composition += _least_squares(rest, counts, kept | set(fixed[name]))
+        set_baseline(model, name, Normalization(composition, old.scale))
+
+
+def _errors(
+    model: BaseModel, names: list[str], datasets: list[Dataset], batch_size: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Label minus prediction (N, P) of each target, and the atoms of each species (N, T).
+
+    A row is a structure, or an atom for a target of each atom.
+    """
     if not names:
-        return
-    structures = concatenate([dataset.structures for dataset in datasets])
+        return {}
     info = model.dataset_info
-    species = species_of(structures, info.atomic_types)
-    old = normalizations(model)
-    store = build_store(datasets, info, model.cutoff, old, torch.float64)
-    raw = _raw_totals(model, store, names, batch_size, dtype, device)
-    for name in names:
-        rest = (store.targets[name].values.numpy() - raw[name]) * old[name].scale
-        change = fit_composition(
-            rest, structures, species, store.num_species, info.targets[name], {}
-        )
-        set_baseline(model, name, Normalization(old[name].composition + change, old[name].scale))
-
-
-def _raw_totals(
-    model: BaseModel,
-    store: GraphStore,
-    names: list[str],
-    batch_size: int,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> dict[str, np.ndarray]:
-    """What the network says of each structure, (S, P) in float64, scaled, without composition."""
-    model.eval()
-    totals: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    targets = {name: replace(info.targets[name], gradients=()) for name in names}
+    old = normalizations(model, names)
+    device = next(model.parameters()).device
+    store = build_store(datasets, replace(info, targets=targets), model.cutoff, old, torch.float64)
     store = store.to(device)
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
+    model.eval()
     for indices in torch.arange(len(store), device=device).split(batch_size):
         batch = store.batch(indices)
+        one_hot = torch.nn.functional.one_hot(batch.graph.species, store.num_species)
         with torch.no_grad():
-            atomic = model.predict(batch.vectors.to(dtype), batch.graph)
+            atomic = model.predict(batch.vectors.to(model.dtype), batch.graph, names)
         for name in names:
-            values = atomic[name].to(torch.float64)
-            zeros = values.new_zeros((len(indices), values.shape[1]))
-            totals[name].append(zeros.index_add(0, batch.graph.system, values).cpu().numpy())
-    return {name: np.concatenate(parts) for name, parts in totals.items()}
+            raw, counts = (each.to(torch.float64) for each in (atomic[name], one_hot))
+            if not targets[name].per_atom:
+                raw, counts = (_by_system(each, batch) for each in (raw, counts))
+            errors = (batch.targets[name].values - raw) * old[name].scale
+            parts[name].append((errors.cpu().numpy(), counts.cpu().numpy()))
+    return {
+        name: (np.concatenate([e for e, _ in found]), np.concatenate([c for _, c in found]))
+        for name, found in parts.items()
+    }
+
+
+def _by_system(values: torch.Tensor, batch: Batch) -> torch.Tensor:
+    zeros = values.new_zeros((batch.num_systems, values.shape[1]))
+    return zeros.index_add(0, batch.graph.system, values)

@@ -27,7 +27,7 @@ def predict(model: BaseModel, batch: Batch, training: bool) -> dict[str, Predict
     needs_gradient = any(target.gradients for target in batch.targets.values())
     vectors = batch.vectors.detach().requires_grad_(needs_gradient)
     with torch.set_grad_enabled(training or needs_gradient):
-        atomic = model.predict(vectors, batch.graph)
+        atomic = model.predict(vectors, batch.graph, list(batch.targets))
         return {
             name: _prediction(atomic[name], name, model, vectors, batch, training)
             for name in batch.targets

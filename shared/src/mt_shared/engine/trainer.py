@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from mt_shared.contract import (
+    DatasetInfo,
     DryRun,
     Interrupted,
     TrainerInterface,
@@ -20,14 +21,16 @@ from mt_shared.contract import (
 )
 from mt_shared.data.batches import Batch, build_store
 from mt_shared.data.dataset import Dataset
-from mt_shared.engine.baselines import fit_baselines, normalizations, shift_composition
+from mt_shared.engine.baselines import normalizations
 from mt_shared.engine.checkpoint_pair import write_rotating
 from mt_shared.engine.dry_run import rehearse
+from mt_shared.engine.finetuning import begin, choose_parameters, say_what_trains, trained_info
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
 from mt_shared.engine.optimization import Schedule, make_average, make_optimizer
 from mt_shared.engine.prediction import Prediction, predict
 from mt_shared.engine.report import Report
+from mt_shared.engine.repulsion import without_repulsion
 from mt_shared.engine.sampling import cut_batches, epoch_batches
 from mt_shared.engine.signals import StopRequest
 from mt_shared.engine.state import Best, Position, StateDict, Training
@@ -47,7 +50,7 @@ class Trainer(TrainerInterface[BaseModel]):
         self.context = "new"
         self._saved: dict[str, Any] | None = None
         self._saved_best: StateDict | None = None
-        self._known_targets: list[str] = []
+        self._known: DatasetInfo | None = None
         self._training: Training | None = None
 
     # ---- hooks
@@ -111,20 +114,26 @@ class Trainer(TrainerInterface[BaseModel]):
     ) -> Training:
         """Everything that is done once: baselines, neighbor lists, optimizer, saved state."""
         model.to(device=device, dtype=dtype)
-        self._fit_baselines(model, train_datasets, dtype, device)
-        normalization = normalizations(model)
+        train_datasets = without_repulsion(model, train_datasets)
+        val_datasets = without_repulsion(model, val_datasets)
+        info = trained_info(model.dataset_info, train_datasets)
+        if self.context != "restart":
+            begin(model, info, self._known, train_datasets, self.hypers)
+        choose_parameters(model, info.targets, self.hypers["finetune"])
+        say_what_trains(model, info, self._known, self.hypers["finetune"])
+        normalization = normalizations(model, info.targets)
         val_datasets = val_datasets or [train_datasets[0].subset([])]
         train, val = (
-            build_store(datasets, model.dataset_info, model.cutoff, normalization, dtype).to(device)
+            build_store(datasets, info, model.cutoff, normalization, dtype).to(device)
             for datasets in (train_datasets, val_datasets)
         )
-        targets = model.dataset_info.targets
+        targets = info.targets
         run = Training(
             model=model,
             train=train,
             val=val,
             loss=Loss(loss_terms(self.hypers["loss"], targets), self._per_structure),
-            metrics=metrics_of(targets, model.dataset_info.length_unit, self._per_structure),
+            metrics=metrics_of(targets, info.length_unit, self._per_structure),
             scales={name: values.scale for name, values in normalization.items()},
             optimizer=make_optimizer(model, self.hypers),
             schedule=Schedule(self.hypers),
@@ -135,17 +144,6 @@ class Trainer(TrainerInterface[BaseModel]):
             self._restore(run)
         self._training = run
         return run
-
-    def _fit_baselines(
-        self, model: BaseModel, datasets: list[Dataset], dtype: torch.dtype, device: torch.device
-    ) -> None:
-        if self.context == "restart":
-            return
-        names = list(model.dataset_info.targets)
-        new = [name for name in names if name not in self._known_targets]
-        fit_baselines(model, new, datasets, self.hypers)
-        old = [name for name in names if name in self._known_targets]
-        shift_composition(model, old, datasets, self.hypers["batch_size"], dtype, device)
 
     def _restore(self, run: Training) -> None:
         assert self._saved is not None
@@ -315,9 +313,10 @@ class Trainer(TrainerInterface[BaseModel]):
     ) -> Trainer:
         trainer = cls(hypers)
         trainer.context = context
-        trainer._saved = checkpoint["trainer"]
-        trainer._known_targets = list(checkpoint["dataset_info"]["targets"])
-        trainer._saved_best = checkpoint["best_state"]
+        trainer._known = DatasetInfo.from_dict(checkpoint["dataset_info"])
+        if context == "restart":
+            trainer._saved = checkpoint["trainer"]
+            trainer._saved_best = checkpoint["best_state"]
         return trainer
 
     @classmethod

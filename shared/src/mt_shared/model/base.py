@@ -6,6 +6,8 @@ F features, P sub-targets, S systems, T atomic types.
 """
 
 import copy
+import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Optional
 
@@ -34,8 +36,11 @@ from mt_shared.contract import (
 from mt_shared.data.graph import Graph, graph_from_systems
 from mt_shared.errors import DataError
 from mt_shared.model.baseline import Baseline
+from mt_shared.model.growth import Places, places_of_types, take_over
 from mt_shared.model.heads import Head
-from mt_shared.model.outputs import atom_map, atom_samples, selection, system_map
+from mt_shared.model.lora import add_saved_updates, has_updates, merged_state
+from mt_shared.model.outputs import collect
+from mt_shared.model.zbl import NoRepulsion, repulsion_factor, zbl_of
 
 LAST_LAYER = "mt::aux::{}_last_layer_features"
 
@@ -48,27 +53,48 @@ class BaseModel(ModelInterface):
     concrete class, and ``super()`` is unknown.
 
     :param cutoff: radius of the neighborhood, in the unit of length of the data
+    :param zbl: whether the repulsion of nuclei is a baseline of the energies
     """
 
     __jit_unused_properties__: ClassVar[List[str]] = ["dtype"]
     property_names: Dict[str, str]
+    repelled: Dict[str, float]
     type_to_species: torch.Tensor
 
-    def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float):
+    def __init__(
+        self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float, zbl: bool = False
+    ):
         super().__init__(hypers, dataset_info)
         self.metadata = metadata_to_dict(self.__default_metadata__)
         self.cutoff = float(cutoff)
         self.neighbor_list = NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)
         self.atomic_types: List[int] = list(dataset_info.atomic_types)
+        # in the order in which the model learnt them
+        self.type_groups: List[List[int]] = [self.atomic_types]
         self.num_species = len(self.atomic_types)
         type_to_species = torch.zeros(max(self.atomic_types) + 1, dtype=torch.int64)
         type_to_species[self.atomic_types] = torch.arange(self.num_species)
         self.register_buffer("type_to_species", type_to_species, persistent=False)
         self.heads = torch.nn.ModuleDict()
         self.baselines = torch.nn.ModuleDict()
+        self.repulsion: torch.nn.Module = NoRepulsion()
+        if zbl:
+            self.repulsion = zbl_of(dataset_info, self.cutoff)
+        self.has_repulsion = zbl
+        # energies to which the repulsion is added, and the factor that brings it to their unit
+        self.repelled = {}
+        self.has_atomic_values = True
         self.per_atom: Dict[str, bool] = {}
         self.outputs: Dict[str, ModelOutput] = {}
         self.property_names = {}
+
+    def __init_subclass__(cls) -> None:
+        """TorchScript reads the annotations of the concrete class alone: give it the inherited."""
+        super().__init_subclass__()
+        annotations: Dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            annotations.update(inspect.get_annotations(base))
+        cls.__annotations__ = annotations
 
     # ---- hooks of the concrete class
 
@@ -79,8 +105,8 @@ class BaseModel(ModelInterface):
         """
         raise NotImplementedError
 
-    def make_head(self, name: str, target: TargetInfo) -> Head:
-        """The layers that make a target from the features."""
+    def make_head(self, name: str, target: TargetInfo) -> Optional[Head]:
+        """The layers that make a target from the features; None where :meth:`predict` makes it."""
         raise NotImplementedError
 
     # ---- targets
@@ -88,60 +114,94 @@ class BaseModel(ModelInterface):
     def add_targets(self, targets: Dict[str, TargetInfo]) -> None:
         """Build head, baseline and outputs of each target that the model does not have yet."""
         for name, target in targets.items():
-            if name not in self.heads:
+            if name not in self.baselines:
                 self._add_target(name, target)
-        self.outputs["feature"] = ModelOutput(
-            sample_kind="atom", description="features of each atom before the heads"
-        )
-        self.property_names["feature"] = "feature"
 
     def _add_target(self, name: str, target: TargetInfo) -> None:
         if not isinstance(target.type, Scalar):
             raise DataError(
                 f"target '{name}' is {target.type.to_dict()}, but this model fits scalars only"
             )
-        self.heads[name] = self.make_head(name, target)
+        head = self.make_head(name, target)
+        if head is not None:
+            self.heads[name] = head
+            self._add_features("feature", "features of each atom before the heads")
+            last_layer = LAST_LAYER.format(name)
+            self._add_features(last_layer, f"features before the last layer of '{name}'")
         self.baselines[name] = Baseline(self.num_species, target.num_subtargets)
+        if self.has_repulsion and target.is_energy:
+            self.repelled[name] = repulsion_factor(name, target)
         self.per_atom[name] = target.per_atom
         # metatomic gives per-system values to whoever declares per-atom ones, not the reverse
         self.outputs[name] = ModelOutput(
-            unit=target.unit, sample_kind="atom", description=target.description
+            unit=target.unit,
+            sample_kind="atom" if self.has_atomic_values else "system",
+            description=target.description,
         )
         self.property_names[name] = "energy" if target.is_energy else name.split("::")[-1]
-        last_layer = LAST_LAYER.format(name)
-        self.outputs[last_layer] = ModelOutput(
-            sample_kind="atom", description=f"features before the last layer of '{name}'"
-        )
-        self.property_names[last_layer] = "feature"
+
+    def _add_features(self, name: str, description: str) -> None:
+        self.outputs[name] = ModelOutput(sample_kind="atom", description=description)
+        self.property_names[name] = "feature"
+
+    # ---- other data
 
     def restart(self, dataset_info: DatasetInfo) -> "BaseModel":
-        """Heads for new targets; elements that the model has never seen are refused."""
+        """Heads for new targets; for new atomic types, a larger model with the numbers of this one.
+
+        What the larger model predicts for structures of the old types is what this one predicts.
+        """
         merged = self.dataset_info.union(dataset_info)
-        new_types = sorted(set(merged.atomic_types) - set(self.atomic_types))
-        if new_types:
-            raise DataError(
-                f"the data contain the atomic types {new_types}, which this model was not made "
-                f"for; it knows {self.atomic_types}. Train a new model, or one whose option "
-                "architecture.atomic_types names all of them from the start"
-            )
+        if merged.atomic_types != self.dataset_info.atomic_types:
+            model = self._extended(merged.atomic_types)
+            return model.restart(dataset_info)
         self.dataset_info = merged
         self.add_targets(merged.targets)
         return self
 
+    def _extended(self, atomic_types: "tuple[int, ...]") -> "BaseModel":
+        """A model of these types, a superset of its own, with the numbers of this one."""
+        make: Any = type(self)  # a concrete class, which has hypers and data set alone
+        info = replace(self.dataset_info, atomic_types=atomic_types)
+        model = make(copy.deepcopy(self.hypers), info)
+        model.metadata = self.metadata
+        model.to(dtype=self.dtype, device=next(self.parameters()).device)
+        new_types = [number for number in atomic_types if number not in self.atomic_types]
+        model.type_groups = [*self.type_groups, new_types]
+        take_over(model, self, model.grown_axes(self))
+        return model
+
+    def grown_axes(self, old: "BaseModel") -> Places:
+        """Hook: where the entries of axes that depend on the number of types went.
+
+        The base knows the axes with one entry a type.
+        """
+        places = places_of_types(old.atomic_types, self.atomic_types)
+        return {(old.num_species, self.num_species): places}
+
     # ---- prediction
 
-    def predict(self, vectors: torch.Tensor, graph: Graph) -> Dict[str, torch.Tensor]:
+    def predict(
+        self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
+    ) -> Dict[str, torch.Tensor]:
         """Raw values of each atom, before scale and composition, in the graph's order.
 
         :param vectors: (E, 3) edge vectors
+        :param targets: heads of others are left out; None: all
         :return: for each target (A, P) under its name, and features (A, F)
         """
-        features = self.features(vectors, graph)
+        return self.read_out(self.features(vectors, graph), graph.counts, targets)
+
+    def read_out(
+        self, features: torch.Tensor, counts: List[int], targets: Optional[List[str]] = None
+    ) -> Dict[str, torch.Tensor]:
+        """What the heads make of features (A, F) of atoms sorted by species."""
         results: Dict[str, torch.Tensor] = {"feature": features}
         for name, head in self.heads.items():
-            last_layer, values = head(features, graph.counts)
-            results["mt::aux::" + name + "_last_layer_features"] = last_layer
-            results[name] = values
+            if targets is None or name in targets:
+                last_layer, values = head(features, counts)
+                results["mt::aux::" + name + "_last_layer_features"] = last_layer
+                results[name] = values
         return results
 
     def forward(
@@ -151,38 +211,21 @@ class BaseModel(ModelInterface):
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
         """Predictions as metatomic wants them."""
+        if selected_atoms is not None and not self.has_atomic_values:
+            raise ValueError("this model gives energies of whole systems: no atoms can be selected")
         graph, vectors, slot = graph_from_systems(
             systems, self.neighbor_list, self.type_to_species, self.num_species
         )
         atomic = self.predict(vectors, graph)
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(atomic[name], graph.species)
+        repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
+        for name, factor in self.repelled.items():
+            atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
 
-        samples = atom_samples(systems)
-        selected = selection(samples, selected_atoms)
-        owners = graph.system
-        if selected is not None:
-            samples = samples[selected]
-            slot = slot[selected]
-            owners = owners[slot]
-
-        results: Dict[str, TensorMap] = {}
-        for name, output in outputs.items():
-            values = atomic[name]
-            if output.sample_kind == "atom":
-                results[name] = atom_map(
-                    values[slot].to(vectors.dtype), samples, self.property_names[name]
-                )
-            else:
-                # a sum over all atoms needs no order, and the gradient of one takes long
-                if selected is not None:
-                    values = values[slot]
-                totals = torch.zeros(
-                    (len(systems), values.shape[1]), dtype=values.dtype, device=values.device
-                )
-                totals = totals.index_add(0, owners, values)
-                results[name] = system_map(totals.to(vectors.dtype), self.property_names[name])
-        return results
+        return collect(
+            systems, atomic, outputs, self.property_names, graph.system, slot, selected_atoms
+        )
 
     def supported_outputs(self) -> Dict[str, ModelOutput]:
         """Each target, the features, and the features before each target's last layer."""
@@ -202,6 +245,7 @@ class BaseModel(ModelInterface):
             "model_hypers": copy.deepcopy(self.hypers),
             "dataset_info": self.dataset_info.to_dict(),
             "metadata": copy.deepcopy(self.metadata),
+            "type_groups": copy.deepcopy(self.type_groups),
             "dtype": str(self.dtype).removeprefix("torch."),
             "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
             "best_state": None,
@@ -216,11 +260,20 @@ class BaseModel(ModelInterface):
         """The last state for ``restart``, the best one for ``finetune`` and ``export``."""
         dataset_info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         make: Any = cls  # a concrete class, which has hypers and data set alone
-        model = make(checkpoint["model_hypers"], dataset_info)
+        first, *later = checkpoint["type_groups"]
+        info = replace(dataset_info, atomic_types=tuple(first))
+        model = make(checkpoint["model_hypers"], info)
+        model.to(dtype=getattr(torch, checkpoint["dtype"]))
+        for group in later:
+            model = model._extended(tuple(sorted([*model.atomic_types, *group])))
         model.metadata = checkpoint["metadata"]
         best = checkpoint["best_state"] if context != "restart" else None
-        model.to(dtype=getattr(torch, checkpoint["dtype"]))
-        model.load_state_dict(checkpoint["state"] if best is None else best)
+        state = checkpoint["state"] if best is None else best
+        if context == "restart":
+            add_saved_updates(model, state)
+        else:
+            state = merged_state(state)
+        model.load_state_dict(state)
         return model
 
     @classmethod
@@ -253,7 +306,14 @@ class BaseModel(ModelInterface):
         )
         if metadata is None:
             metadata = metadata_from_dict(self.metadata)
-        return AtomisticModel(copy.deepcopy(self).eval(), metadata, capabilities)
+        return AtomisticModel(self._plain_copy().eval(), metadata, capabilities)
+
+    def _plain_copy(self) -> "BaseModel":
+        """A copy without low-rank updates: they are in its weights."""
+        if not has_updates(self):
+            return copy.deepcopy(self)
+        device = next(self.parameters()).device
+        return self.load_checkpoint(self.get_checkpoint(), "export").to(device)
 
     def interaction_range(self) -> float:
         """How far away an atom can matter: the cutoff, unless messages travel further."""

@@ -3,11 +3,51 @@
 Letters of shapes: A atoms, S systems, P properties.
 """
 
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import System
+from metatomic.torch import ModelOutput, System
+
+
+def collect(
+    systems: List[System],
+    atomic: Dict[str, torch.Tensor],
+    outputs: Dict[str, ModelOutput],
+    property_names: Dict[str, str],
+    owners: torch.Tensor,
+    slot: torch.Tensor,
+    selected_atoms: Optional[Labels],
+) -> Dict[str, TensorMap]:
+    """The outputs that were asked for, from the values of the atoms, in the dtype of the systems.
+
+    :param atomic: (A, P) by output, in an order of the model's own
+    :param owners: (A,) the system of each atom in that order
+    :param slot: (A,) the place in that order of each atom in the order of the systems
+    """
+    dtype = systems[0].positions.dtype
+    samples = atom_samples(systems)
+    selected = selection(samples, selected_atoms)
+    if selected is not None:
+        samples = samples[selected]
+        slot = slot[selected]
+        owners = owners[slot]
+
+    results: Dict[str, TensorMap] = {}
+    for name, output in outputs.items():
+        values = atomic[name]
+        if output.sample_kind == "atom":
+            results[name] = atom_map(values[slot].to(dtype), samples, property_names[name])
+        else:
+            # a sum over all atoms needs no order, and the gradient of one takes long
+            if selected is not None:
+                values = values[slot]
+            totals = torch.zeros(
+                (len(systems), values.shape[1]), dtype=values.dtype, device=values.device
+            )
+            totals = totals.index_add(0, owners, values)
+            results[name] = system_map(totals.to(dtype), property_names[name])
+    return results
 
 
 def atom_samples(systems: List[System]) -> torch.Tensor:

@@ -1,0 +1,157 @@
+"""Models that give energies and forces, in a few dozen lines. TorchScript reads this file.
+
+An author writes a network and one function of plain tensors, :meth:`MLIPModel.energies` or, with
+the shared heads on top, :meth:`MLIPModel.atomic_features`. Hypers, baselines, training, forces,
+stress, checkpoints, restart, fine-tuning and export come from the same pieces as those of every
+other architecture: :mod:`mt_shared.model` and :mod:`mt_shared.engine`.
+
+Letters of shapes: A atoms, E edges, F features, S systems.
+"""
+
+from typing import Any, ClassVar, Dict, Final, List, Optional
+
+import torch
+
+from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.data.batches import Batch
+from mt_shared.data.graph import Graph
+from mt_shared.engine.rotations import random_rotations, rotate
+from mt_shared.engine.trainer import Trainer
+from mt_shared.errors import DataError
+from mt_shared.model.base import BaseModel
+from mt_shared.model.heads import Head
+
+
+class MLIPModel(BaseModel):
+    """A machine-learning interatomic potential: energies as a function of edge vectors.
+
+    A subclass calls ``super().__init__``, builds its network, and defines one of two hooks, which
+    get the same five tensors:
+
+    ========= ====== =======================================================================
+    vectors   (E, 3) from center to neighbor, in the unit of length of the data
+    species   (A,)   int64, index of the atomic type among the model's, sorted
+    centers   (E,)   int64, index of the atom that an edge starts from
+    neighbors (E,)   int64, index of the atom that it ends at; each pair is there both ways
+    system    (A,)   int64, index of the structure of each atom
+    ========= ====== =======================================================================
+
+    An energy is in units of the model's own, of order one for an atom: scale and composition are
+    added by the base.
+
+    :param cutoff: radius of the neighborhood, in the unit of length of the data
+    :param zbl: whether the repulsion of nuclei is a baseline of the energies
+    :param num_features: F of :meth:`atomic_features`; None where :meth:`energies` is defined
+    :param atomic_energies: whether :meth:`energies` gives one for each atom, or each structure
+    :param num_interactions: how many cutoffs far an atom is felt: 1, or the number of
+        message-passing layers
+    """
+
+    __supported_devices__ = ["cuda", "cpu"]
+    __supported_dtypes__ = [torch.float32, torch.float64]
+
+    has_features: Final[bool]
+
+    def __init__(
+        self,
+        hypers: Dict[str, Any],
+        dataset_info: DatasetInfo,
+        cutoff: float,
+        zbl: bool = False,
+        num_features: Optional[int] = None,
+        atomic_energies: bool = True,
+        num_interactions: int = 1,
+    ):
+        super().__init__(hypers, dataset_info, cutoff, zbl)
+        self.has_features = num_features is not None
+        self.num_features = num_features
+        self.has_atomic_values = atomic_energies
+        self.num_interactions = num_interactions
+        self.energy_name = ""
+        self.add_targets(dataset_info.targets)
+
+    # ---- hooks: one of them
+
+    def energies(
+        self,
+        vectors: torch.Tensor,
+        species: torch.Tensor,
+        centers: torch.Tensor,
+        neighbors: torch.Tensor,
+        system: torch.Tensor,
+    ) -> torch.Tensor:
+        """The energy of each atom (A,), or of each structure (S,)."""
+        raise NotImplementedError
+
+    def atomic_features(
+        self,
+        vectors: torch.Tensor,
+        species: torch.Tensor,
+        centers: torch.Tensor,
+        neighbors: torch.Tensor,
+        system: torch.Tensor,
+    ) -> torch.Tensor:
+        """Features of each atom (A, F), from which heads make energies: several, if need be."""
+        raise NotImplementedError
+
+    # ---- what the base asks for
+
+    def make_head(self, name: str, target: TargetInfo) -> Optional[Head]:
+        """A hidden layer and a linear one, the same for all species; none for :meth:`energies`."""
+        if not target.is_energy or target.per_atom:
+            raise DataError(
+                f"target '{name}' is no energy of a structure (quantity: energy), and this "
+                "architecture is for energies and forces only"
+            )
+        if self.num_features is not None:
+            return Head(self.num_features, target.num_subtargets, num_species=1, hidden=True)
+        if self.energy_name != "":
+            raise DataError(
+                f"this architecture has one energy, '{self.energy_name}', and cannot get "
+                f"'{name}' beside it; give the energy of the data the same name"
+            )
+        self.energy_name = name
+        return None
+
+    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+        """Features (A, F) of the atoms from the edge vectors (E, 3)."""
+        return self.atomic_features(
+            vectors, graph.species, graph.centers, graph.neighbors, graph.system
+        )
+
+    def predict(
+        self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
+    ) -> Dict[str, torch.Tensor]:
+        """Raw values of each atom, by target."""
+        if self.has_features:
+            results = self.read_out(self.features(vectors, graph), graph.counts, targets)
+        else:
+            energies = self.energies(
+                vectors, graph.species, graph.centers, graph.neighbors, graph.system
+            )
+            if not self.has_atomic_values:
+                # only the sum will be asked for, of which every atom gets the same share
+                num_atoms = torch.bincount(graph.system, minlength=len(graph.cells))
+                energies = (energies / num_atoms)[graph.system]
+            results = {self.energy_name: energies.unsqueeze(1)}
+        return results
+
+    def interaction_range(self) -> float:
+        """A cutoff for each message-passing layer."""
+        return self.num_interactions * self.cutoff
+
+
+class MLIPTrainer(Trainer):
+    """Trains by gradients; an architecture that is not invariant by itself learns it.
+
+    With ``augment_with_rotations`` each structure of each batch is turned at random, with its
+    forces and its stress.
+    """
+
+    augment_with_rotations: ClassVar[bool] = False
+
+    def transform(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Turn every structure by a rotation of its own, if the architecture wants that."""
+        if not self.augment_with_rotations:
+            return batch
+        return rotate(batch, random_rotations(batch.num_systems, generator))
