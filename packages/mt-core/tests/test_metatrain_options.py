@@ -159,7 +159,7 @@ def test_refusals_give_the_reason_of_the_table():
         ("wandb", "{project: x}"): "train.csv",
         ("base_precision", "16"): "too coarse",
         ("architecture.training.num_workers", "4"): "batches are prepared once",
-        ("architecture.model.zbl", "true"): "issue 3",
+        ("architecture.model.long_range.enable", "true"): "issue 3",
         ("architecture.name", "experimental.flashmd"): "never part of its name",
     }
     for (key, example), reason in reasons.items():

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mt_shared.options import dump_yaml
+from mt_shared.yaml_loader import load_yaml
+
 AUTO = "train options.yaml --restart auto"
 
 
@@ -87,6 +90,16 @@ def test_an_option_that_a_restart_would_ignore_is_refused_even_if_asked_for(fini
     error = refuse(*more(flag), "--allow-changes")
     assert f"  {flag.partition('=')[0]}: " in error
     assert "cannot change" in error
+
+
+def test_an_option_that_the_run_did_not_know_had_its_default(finished, succeed, run_folder):
+    file = run_folder() / "options_restart.yaml"
+    options = load_yaml(file.read_text(), "")
+    del options["architecture"]["training"]["finetune"]
+    file.write_text(dump_yaml(options))
+    shown = succeed(*more())
+    assert shown.count("changed:") == 1
+    assert "changed: architecture.training.num_epochs" in shown
 
 
 def test_of_several_runs_that_of_the_same_options_is_taken(finished, succeed, run_folder):

@@ -10,7 +10,6 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-import torch
 
 import mt_core
 from mt_shared.options import load_yaml
@@ -409,38 +408,13 @@ def test_finetuning_continues_all_weights_and_shifts_the_composition(
     write_xyz(frames)
     flag = "architecture.training.finetune.read_from=model.ckpt"
     shown = succeed(*MT_TRAIN.split(), "-r", flag, *SLOW)
-    assert "Fine-tuning all weights of model.ckpt" in shown
+    assert "Fine-tuning model.ckpt by the method 'full'" in shown
     after = errors_of_epochs(newest_run())[0]
     for name in ("val forces RMSE [meV/A]", "val energy RMSE [meV/atom]"):
         # the shift is fitted to the training set alone, and nothing else has moved
         assert float(after[name]) == pytest.approx(float(before[name]), rel=0.15), name
     predicted = mt_core.evaluate("model.pt", "eval.yaml").errors["ethanol.xyz"]["energy"]
     assert predicted.mae < 50
-
-
-def test_finetuning_from_other_units_or_elements_is_refused(finished, refuse, frames, write_xyz):
-    flag = ("-r", "architecture.training.finetune.read_from=model.ckpt")
-    error = refuse(*MT_TRAIN.split(), *flag, "-r", "training_set.targets.energy.unit=kcal/mol")
-    assert "described in two ways" in error
-    frames[0][4] = frames[0][4].replace("O ", "S ")
-    write_xyz(frames)
-    error = refuse(
-        *MT_TRAIN.split(), *flag, "-r", "test_set=0", "-r", "validation_set={indices: [3]}"
-    )
-    assert "atomic types [16]" in error
-
-
-def test_finetuning_from_another_architecture_is_refused(finished, refuse):
-    checkpoint = torch.load("model.ckpt", weights_only=True)
-    torch.save(checkpoint | {"architecture": "pet"}, "pet.ckpt")
-    error = refuse(*MT_TRAIN.split(), "-r", "architecture.training.finetune.read_from=pet.ckpt")
-    assert "'pet'" in error
-    assert "'soap_bpnn'" in error
-
-
-def test_finetuning_from_a_file_that_is_not_there_is_refused(finished, refuse):
-    error = refuse(*MT_TRAIN.split(), "-r", "architecture.training.finetune.read_from=no.ckpt")
-    assert "there is no checkpoint 'no.ckpt'" in error
 
 
 # ---- from Python

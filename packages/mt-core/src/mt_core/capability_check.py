@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from mt_core.options import TrainingOptions
 from mt_shared.data.specs import DatasetSpec, TargetSpec
 from mt_shared.errors import ArchitectureError
 from mt_shared.registry import ArchitectureEntry, installed
@@ -32,6 +33,22 @@ def check_capabilities(entry: ArchitectureEntry, specs: tuple[DatasetSpec, ...])
         f"the architecture '{entry.name}' cannot be trained on these targets: {'; '.join(lacking)} "
         f"({advice}; mt list shows what each one does)"
     )
+
+
+def check_finetuning(entry: ArchitectureEntry, options: TrainingOptions) -> None:
+    """Refuse a method of fine-tuning that the architecture's ``capabilities.yaml`` does not name.
+
+    :raises ArchitectureError: says which methods it has
+    """
+    if entry.capabilities is None or options.finetune is None:
+        return
+    method, known = options.finetune.get("method", "full"), entry.capabilities["finetuning"]
+    if method not in known:
+        has = f"it has the methods {', '.join(known)}" if known else "it has no method of it"
+        raise ArchitectureError(
+            f"the architecture '{entry.name}' cannot be fine-tuned by the method '{method}' "
+            f"(architecture.training.finetune.method): {has}; mt list shows what each one does"
+        )
 
 
 def missing(capabilities: dict[str, Any], specs: tuple[DatasetSpec, ...]) -> Iterator[str]:

@@ -40,7 +40,7 @@ class Splits:
     @property
     def fingerprints(self) -> dict[str, str]:
         """A hash of the structures and labels of each split, to know them again."""
-        return {name: _fingerprint(datasets) for name, datasets in self.datasets.items()}
+        return {name: fingerprint(datasets) for name, datasets in self.datasets.items()}
 
     def write(self, folder: Path) -> None:
         """``training.txt`` and so on, a frame a line, and ``fingerprints.yaml``."""
@@ -52,7 +52,8 @@ class Splits:
                 np.savetxt(folder / f"{name}{suffix}.txt", frames, fmt="%d")
 
 
-def _fingerprint(datasets: list[Dataset]) -> str:
+def fingerprint(datasets: list[Dataset]) -> str:
+    """A hash of structures and labels, to know them again."""
     digest = hashlib.sha256()
     for data in datasets:
         structures = data.structures

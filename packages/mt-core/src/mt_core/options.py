@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,14 @@ SplitSpec = tuple[DatasetSpec, ...] | float | Indices
 class ArchitectureOptions:
     """The section ``architecture``; ``atomic_types`` None: those of the data.
 
-    ``unchecked``: the architecture has no schema, so its hypers passed as they were.
+    ``given_model``: what of ``model`` the user has written. ``unchecked``: the architecture has no
+    schema, so its hypers passed as they were.
     """
 
     name: str
     atomic_types: tuple[int, ...] | None
     model: dict[str, Any]
+    given_model: dict[str, Any] = field(compare=False)
     training: dict[str, Any]
     unchecked: bool
 
@@ -76,6 +78,12 @@ class TrainingOptions:
         parts = (self.training_set, self.validation_set, self.test_set)
         return tuple(spec for part in parts if isinstance(part, tuple) for spec in part)
 
+    @property
+    def finetune(self) -> dict[str, Any] | None:
+        """The section ``architecture.training.finetune`` where it is active."""
+        section: dict[str, Any] = self.architecture.training.get("finetune") or {}
+        return section if section.get("read_from") is not None else None
+
 
 def parse_training(
     options: dict[str, Any],
@@ -98,7 +106,8 @@ def parse_training(
         names = None if _in_datasets(faults) else _target_names(options)
         faults += find_hyper_faults(entry, options["architecture"], target_names=names)
     raise_faults(faults, source, where)
-    return _parse(_resolve(options, entry), entry)
+    given_model = options["architecture"].get("model") or {}
+    return _parse(_resolve(options, entry), entry, given_model)
 
 
 def parse_eval(
@@ -203,10 +212,12 @@ def _atomic_types(given: list[int | str] | None) -> list[int] | None:
     return sorted(number for number in numbers if number is not None)
 
 
-def _parse(resolved: dict[str, Any], entry: HypersEntry | None) -> TrainingOptions:
+def _parse(
+    resolved: dict[str, Any], entry: HypersEntry | None, given_model: dict[str, Any]
+) -> TrainingOptions:
     fields = {
         **resolved,
-        "architecture": _parse_architecture(resolved["architecture"], entry),
+        "architecture": _parse_architecture(resolved["architecture"], entry, given_model),
         "training_set": to_specs(resolved["training_set"]),
         "validation_set": _split_spec(resolved["validation_set"]),
         "test_set": _split_spec(resolved["test_set"]),
@@ -215,7 +226,7 @@ def _parse(resolved: dict[str, Any], entry: HypersEntry | None) -> TrainingOptio
 
 
 def _parse_architecture(
-    architecture: dict[str, Any], entry: HypersEntry | None
+    architecture: dict[str, Any], entry: HypersEntry | None, given_model: dict[str, Any]
 ) -> ArchitectureOptions:
     types = architecture["atomic_types"]
     hypers = _as_given(architecture)
@@ -225,6 +236,7 @@ def _parse_architecture(
         name=architecture["name"],
         atomic_types=None if types is None else tuple(types),
         model=hypers.model,
+        given_model=given_model,
         training=hypers.training,
         unchecked=hypers.unchecked,
     )

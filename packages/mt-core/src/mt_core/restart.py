@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_core.datasets import FINGERPRINTS, Splits
+from mt_core.lifecycle import find_entry
 from mt_core.options import TrainingOptions
 from mt_core.runs import (
     Change,
@@ -17,9 +18,10 @@ from mt_core.runs import (
     read_options,
     run_checkpoints,
 )
-from mt_shared.contract import read_checkpoint
+from mt_shared.contract import DatasetInfo, read_checkpoint
 from mt_shared.errors import CheckpointError, OptionsError
-from mt_shared.options import read_yaml
+from mt_shared.hypers import merge_hypers
+from mt_shared.options import deep_merge, read_yaml
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,21 @@ class Restart:
             raise CheckpointError(
                 f"the {' and '.join(changed)} data are not those that {self.path} was trained on; "
                 "bring the files back, or go on all the same with --allow-changes"
+            )
+
+    def check_model(self, info: DatasetInfo) -> None:
+        """Refuse elements and targets that the training was not begun with.
+
+        :raises CheckpointError: names them
+        """
+        known = DatasetInfo.from_dict(self.checkpoint["dataset_info"])
+        new_types = sorted(set(info.atomic_types) - set(known.atomic_types))
+        new_targets = sorted(set(info.targets) - set(known.targets))
+        if new_types or new_targets:
+            raise CheckpointError(
+                f"the data have the new atomic types {new_types} and the new targets "
+                f"{new_targets}, which {self.path} does not know: a restart goes on with what it "
+                "began with. Start from its model with architecture.training.finetune.read_from"
             )
 
 
@@ -155,7 +172,7 @@ def _compare(
     # a checkpoint away from its run still knows its hypers
     sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
     now = {"model": plan.architecture.model, "training": plan.architecture.training}
-    found = changes({"architecture": sections}, {"architecture": now})
+    found = _differences({"architecture": sections}, {"architecture": now}, plan)
     seed = checkpoint["trainer"].get("seed")
     if None not in (seed, plan.seed) and seed != plan.seed:
         found.append(Change("seed", seed, plan.seed))
@@ -166,6 +183,23 @@ def _changes(before: dict[str, Any], plan: TrainingOptions) -> list[Change]:
     now = plan.resolved
     if now["seed"] is None:
         now = now | {"seed": before.get("seed")}
+    return _differences(before, now, plan)
+
+
+def _differences(
+    before: dict[str, Any], now: dict[str, Any], plan: TrainingOptions
+) -> list[Change]:
+    """The changes in what the user says, and not in what others say where the user is silent.
+
+    Hypers that an older version did not know had their defaults; a fine-tuned model has those of
+    the model that it started from.
+    """
+    given = before.get("architecture") or {}
+    hypers = merge_hypers(find_entry(plan.architecture.name), given)
+    before = before | {"architecture": given | {"model": hypers.model, "training": hypers.training}}
+    if plan.finetune is not None:
+        model = deep_merge(hypers.model, plan.architecture.given_model)
+        now = now | {"architecture": now["architecture"] | {"model": model}}
     return changes(before, now)
 
 

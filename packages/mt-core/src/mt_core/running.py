@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import torch
 from mt_core.datasets import Splits, check_units, dataset_info, read_splits, unit_notes
 from mt_core.devices import choose_devices, choose_dtype
 from mt_core.exporting import check_extensions, model_from_checkpoint, save_model
+from mt_core.forgetting import ForgettingCheck, begin_check
 from mt_core.lifecycle import find_entry, first_party, notice, stage_of
 from mt_core.logs import logging_to
 from mt_core.options import TrainingOptions
-from mt_core.restart import Restart, check_architecture, find_restart
+from mt_core.restart import Restart, find_restart
 from mt_core.runs import check_output, copy_result, create_run_folder, write_options
+from mt_core.starting import read_start, upgraded, with_hypers_of
 from mt_core.summary import error_table, usage_lines
 from mt_shared.contract import (
     Architecture,
@@ -28,6 +31,7 @@ from mt_shared.contract import (
     read_checkpoint,
 )
 from mt_shared.data.label_table import label_table
+from mt_shared.engine.finetuning import trained_info
 from mt_shared.registry import load
 
 log = logging.getLogger("mt.train")
@@ -35,23 +39,31 @@ log = logging.getLogger("mt.train")
 
 @dataclass(frozen=True)
 class Result:
-    """Where a training left its model, the folder of the run, and its table of errors."""
+    """Where a training left its model, the folder of the run, and its tables of errors.
+
+    ``forgetting`` is that of a fine-tuning on the data of the starting model, where there is one.
+    """
 
     model: Path
     checkpoint: Path
     folder: Path
     errors: str
+    forgetting: str
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be trained: options, architecture, where and how, and from where on."""
+    """What is to be trained: options, architecture, where and how, and from where on.
+
+    :param start: the checkpoint of a model to be fine-tuned
+    """
 
     plan: TrainingOptions
     architecture: Architecture
     dtype: torch.dtype
     device: torch.device
     going_on: Restart | None
+    start: dict[str, Any] | None
 
 
 def prepare(plan: TrainingOptions, restart: str | Path | None, allow_changes: bool) -> Task:
@@ -59,6 +71,10 @@ def prepare(plan: TrainingOptions, restart: str | Path | None, allow_changes: bo
     check_units(plan)
     going_on = None if restart is None else find_restart(restart, plan, allow_changes)
     architecture = load(plan.architecture.name, known=first_party())
+    start = read_start(plan, architecture) if going_on is None else None
+    known = start if going_on is None else going_on.checkpoint
+    if plan.finetune is not None and known is not None:
+        plan = with_hypers_of(plan, known)
     model_class = architecture.model_class
     return Task(
         plan=_with_seed(plan, going_on),
@@ -66,6 +82,7 @@ def prepare(plan: TrainingOptions, restart: str | Path | None, allow_changes: bo
         dtype=choose_dtype(plan.base_precision, model_class),
         device=choose_devices(plan.device, model_class)[0],
         going_on=going_on,
+        start=start,
     )
 
 
@@ -81,6 +98,7 @@ def run(task: Task, output: Path, extensions: str | Path | None) -> Result:
 
 def _run(task: Task, folder: Path, output: Path, extensions: str | Path | None) -> Result:
     _say_start(task, folder)
+    check = _begin_forgetting_check(task)
     splits = _read(task)
     splits.write(folder / "indices")
     model, trainer = make_model(task, splits)
@@ -89,10 +107,14 @@ def _run(task: Task, folder: Path, output: Path, extensions: str | Path | None) 
     trainer.save_checkpoint(model, folder / "model.ckpt")
     best = model_from_checkpoint(read_checkpoint(folder / "model.ckpt"), "export")
     save_model(best, folder / "model.pt", extensions)
-    info, errors = best.dataset_info, ""
+    errors = ""
     if task.plan.final_eval:
+        datasets = [data for part in splits.datasets.values() for data in part]
+        info = trained_info(best.dataset_info, datasets)
         errors = error_table(folder / "model.pt", splits, info, extensions)
-    return _deliver(info, folder, output, extensions, errors)
+    forgetting = "" if check is None else check.table(best)
+    _deliver(best.dataset_info, folder, output, extensions, (errors, forgetting))
+    return Result(output, output.with_suffix(".ckpt"), folder, errors, forgetting)
 
 
 def make_model(task: Task, splits: Splits) -> tuple[ModelInterface, TrainerInterface[Any]]:
@@ -102,21 +124,24 @@ def make_model(task: Task, splits: Splits) -> tuple[ModelInterface, TrainerInter
     torch.manual_seed(plan.seed)
     info = dataset_info(plan, splits)
     hypers = plan.architecture
-    finetune = hypers.training.get("finetune", {}).get("read_from")
-    if task.going_on is None and finetune is None:
+    if task.going_on is not None:
+        context, checkpoint = "restart", upgraded(task.going_on.checkpoint, architecture)
+        task.going_on.check_model(info)
+    elif task.start is not None:
+        context, checkpoint = "finetune", task.start
+    else:
         trainer = architecture.trainer_class(hypers.training)
         return architecture.model_class(hypers.model, info), trainer
-    if task.going_on is not None:
-        context, checkpoint = "restart", task.going_on.checkpoint
-    else:
-        context, checkpoint = "finetune", read_checkpoint(finetune)
-        log.info(f"Fine-tuning all weights of {finetune}")
-    check_architecture(checkpoint, architecture.name)
-    checkpoint = architecture.model_class.upgrade_checkpoint(checkpoint)
-    checkpoint = architecture.trainer_class.upgrade_checkpoint(checkpoint)
     model = architecture.model_class.load_checkpoint(checkpoint, context).restart(info)
     trainer = architecture.trainer_class.load_checkpoint(checkpoint, hypers.training, context)
     return model, trainer
+
+
+def _begin_forgetting_check(task: Task) -> ForgettingCheck | None:
+    section = task.plan.finetune
+    if section is None or not task.plan.final_eval:
+        return None
+    return begin_check(section["read_from"])
 
 
 def _with_seed(plan: TrainingOptions, going_on: Restart | None) -> TrainingOptions:
@@ -164,6 +189,7 @@ def rehearse(task: Task, origins: str) -> None:
     with logging_to(None):
         log.info(origins)
         _say_start(task, None)
+        _begin_forgetting_check(task)
         splits = _read(task)
         model, trainer = make_model(task, splits)
         training, validation = splits.datasets["training"], splits.datasets["validation"]
@@ -187,15 +213,19 @@ def _say_cost(task: Task, model: ModelInterface, cost: DryRun | None) -> None:
 
 
 def _deliver(
-    info: DatasetInfo, folder: Path, output: Path, extensions: str | Path | None, errors: str
-) -> Result:
-    """Copy the results to where the user wants them, and say how to use them."""
-    if errors:
-        log.info(errors)
+    info: DatasetInfo,
+    folder: Path,
+    output: Path,
+    extensions: str | Path | None,
+    tables: Sequence[str],
+) -> None:
+    """Copy the results to where the user wants them, and say how good they are and how to use."""
+    for table in tables:
+        if table:
+            log.info(table)
     checkpoint = output.with_suffix(".ckpt")
     for source, destination in (("model.ckpt", checkpoint), ("model.pt", output)):
         said = copy_result(folder / source, destination)
         if said is not None:
             log.info(said)
     log.info(usage_lines(output, info, extensions))
-    return Result(output, checkpoint, folder, errors)

@@ -154,6 +154,7 @@ FIXED = (
     "architecture.name",
     "architecture.model",
     "architecture.training.atomic_baseline",
+    "architecture.training.finetune",
     "architecture.training.fixed_scaling_weights",
     "architecture.training.scale_targets",
 )
@@ -187,9 +188,7 @@ def is_free(change: Change) -> bool:
 
 def is_fixed(change: Change) -> bool:
     """Whether an option cannot change at a restart even if asked for: it would be ignored."""
-    return change.path == FINETUNE or any(
-        change.path == fixed or change.path.startswith(f"{fixed}.") for fixed in FIXED
-    )
+    return any(change.path == fixed or change.path.startswith(f"{fixed}.") for fixed in FIXED)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,12 @@ def format_split_errors(model: SplitErrors, composition: SplitErrors) -> str:
                 plain = composition[split][label].rmse
                 unit = error.metric.unit
                 rows.append((label, unit, split, f"{error.rmse:.4g}", f"{plain:.4g}"))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return as_table(rows)
+
+
+def as_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of as many words each, in columns."""
+    widths = [max(len(text) for text in column) for column in zip(*rows)]
     lines = ["  ".join(text.ljust(w) for text, w in zip(row, widths)).rstrip() for row in rows]
     return "\n".join(lines)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt_core.capability_check import check_capabilities
+from mt_core.capability_check import check_capabilities, check_finetuning
 from mt_core.lifecycle import find_entry
 from mt_core.options import parse_training
 from mt_shared.options import describe_origins, load_options, origins
@@ -35,7 +35,9 @@ def train(
     """
     loaded = load_options(options, tuple(overrides))
     plan = parse_training(loaded.values, loaded.source, find_entry, loaded.where)
-    check_capabilities(find_entry(plan.architecture.name), plan.specs)
+    entry = find_entry(plan.architecture.name)
+    check_capabilities(entry, plan.specs)
+    check_finetuning(entry, plan)
     # only now, so that a mistake in the options does not wait for torch
     from mt_core import running
 
