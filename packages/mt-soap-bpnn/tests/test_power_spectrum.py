@@ -62,23 +62,40 @@ def test_derivatives_by_hand_are_those_of_autograd(spectrum, coefficients):
     assert features.shape == g.shape
 
 
+@pytest.fixture(params=["one group", "two groups"])
+def normalization(request, coefficients):
+    normalization = Normalization(coefficients.shape[1])
+    if request.param == "two groups":
+        normalization.set_groups(torch.arange(coefficients.shape[1]) % 3 // 2)
+    return normalization
+
+
 def test_normalization_is_that_of_torch(coefficients):
     expected = torch.nn.functional.layer_norm(coefficients, coefficients.shape[1:])
-    torch.testing.assert_close(Normalization()(coefficients), expected)
+    torch.testing.assert_close(Normalization(coefficients.shape[1])(coefficients), expected)
+
+
+def test_each_group_of_features_is_normalized_by_itself(coefficients):
+    groups = torch.arange(coefficients.shape[1]) % 2
+    normalization = Normalization(coefficients.shape[1])
+    normalization.set_groups(groups)
+    for group in (0, 1):
+        part = coefficients[:, groups == group]
+        expected = torch.nn.functional.layer_norm(part, part.shape[1:])
+        torch.testing.assert_close(normalization(coefficients)[:, groups == group], expected)
 
 
 def test_normalization_keeps_nothing_at_nothing():
     nothing = torch.zeros(2, 5, requires_grad=True)
-    result = Normalization()(nothing)
+    result = Normalization(5)(nothing)
     (gradient,) = torch.autograd.grad(result.sum(), nothing)
     assert (result == 0.0).all()
     assert torch.isfinite(gradient).all()
 
 
-def test_derivative_of_normalization_by_hand_is_that_of_autograd(coefficients):
-    normalization = Normalization()
+def test_derivative_of_normalization_by_hand_is_that_of_autograd(coefficients, normalization):
     change = torch.randn_like(coefficients)
     value, expected = torch.func.jvp(normalization, (coefficients,), (change,))
-    by_hand, slope = normalization.with_slope(coefficients)
+    by_hand, slopes = normalization.with_slope(coefficients)
     torch.testing.assert_close(by_hand, value)
-    torch.testing.assert_close(normalization.change(value, slope, change), expected)
+    torch.testing.assert_close(normalization.change(value, slopes, change), expected)

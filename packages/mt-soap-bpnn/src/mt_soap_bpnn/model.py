@@ -3,7 +3,7 @@
 Letters of shapes: A atoms, E edges, F features.
 """
 
-from typing import Any, Dict
+from typing import Any, Dict, cast
 
 import torch
 from metatomic.torch import ModelMetadata
@@ -11,6 +11,7 @@ from metatomic.torch import ModelMetadata
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.graph import Graph
 from mt_shared.model.base import BaseModel
+from mt_shared.model.growth import Places
 from mt_shared.model.heads import Head
 from mt_soap_bpnn.modules.features import SoapFeatures
 
@@ -34,7 +35,7 @@ class SoapBpnn(BaseModel):
 
     def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
         soap, bpnn = hypers["soap"], hypers["bpnn"]
-        super().__init__(hypers, dataset_info, cutoff=soap["cutoff"]["radius"])
+        super().__init__(hypers, dataset_info, cutoff=soap["cutoff"]["radius"], zbl=hypers["zbl"])
         self.soap_features = SoapFeatures(
             cutoff=self.cutoff,
             width=soap["cutoff"]["width"],
@@ -62,3 +63,11 @@ class SoapBpnn(BaseModel):
             num_species=self.soap_features.num_networks,
             hidden=self.hypers["heads"].get(name, "mlp") == "mlp",
         )
+
+    def grown_axes(self, old: BaseModel) -> Places:
+        """The features of the old species are some of those of all."""
+        places = super().grown_axes(old)
+        grown = self.soap_features.grow_from(
+            cast(SoapBpnn, old).soap_features, places[old.num_species, self.num_species]
+        )
+        return {**places, **grown}

@@ -38,8 +38,8 @@ class OrthogonalDescriptor(torch.nn.Module):
         self.spectrum = PowerSpectrum(self.expansion.density_sizes)
         self.padded = PaddedPowerSpectrum(self.expansion, self.spectrum)
         self.max_padded_slots = MAX_SLOTS
-        self.normalization = Normalization()
         self.num_features = self.spectrum.num_features
+        self.normalization = Normalization(self.num_features)
         one_hot = torch.eye(num_species, dtype=torch.float64)
         self.register_buffer("one_hot", one_hot, persistent=False)
 
@@ -72,6 +72,19 @@ class OrthogonalDescriptor(torch.nn.Module):
         return self.normalization(features_AF) if self.normalize else features_AF
 
     @torch.jit.unused
+    def grow_from(self, old: "OrthogonalDescriptor", places: torch.Tensor) -> torch.Tensor:
+        """Normalize the features of the old species as ``old`` does, and say where they are.
+
+        :param places: (T_old,) the index of each old species
+        :return: (F_old,) the index of each old feature
+        """
+        columns = self.spectrum.places(old.spectrum, places)
+        groups = old.normalization.groups.max() + torch.ones(self.num_features, dtype=torch.int64)
+        groups[columns] = old.normalization.groups
+        self.normalization.set_groups(groups)
+        return columns
+
+    @torch.jit.unused
     def _by_mode(
         self, vectors_E3: torch.Tensor, slots_E: torch.Tensor, weights_AKW: torch.Tensor
     ) -> torch.Tensor:
@@ -95,8 +108,8 @@ class EmbeddedDescriptor(torch.nn.Module):
         self.normalize = normalize
         self.expansion = SphericalExpansion(num_channels=NUM_PSEUDO_SPECIES, **soap)
         self.spectrum = PowerSpectrum(self.expansion.density_sizes)
-        self.normalization = Normalization()
         self.num_features = self.spectrum.num_features
+        self.normalization = Normalization(self.num_features)
         self.neighbor_embedding = torch.nn.Embedding(num_species, NUM_PSEUDO_SPECIES)
         self.center_embedding = torch.nn.Embedding(num_species, self.num_features)
 
@@ -132,19 +145,19 @@ class _FixedGeometry:
         self.c_AC = self.basis.coefficients()
         self.features_AF = self.spectrum(self.c_AC)
         if self.normalization is not None:
-            self.features_AF, self.slope_A1 = self.normalization.with_slope(self.features_AF)
+            self.features_AF, self.slopes = self.normalization.with_slope(self.features_AF)
 
     def gradient(self, g_AF: torch.Tensor) -> torch.Tensor:
         """Gradient by the features (A, F) -> gradient by the vectors (E, 3)."""
         if self.normalization is not None:
-            g_AF = self.normalization.change(self.features_AF, self.slope_A1, g_AF)
+            g_AF = self.normalization.change(self.features_AF, self.slopes, g_AF)
         return self.basis.gradient(self.spectrum.gradient(self.c_AC, g_AF))
 
     def change(self, dv_E3: torch.Tensor) -> torch.Tensor:
         """Change of the vectors (E, 3) -> change of the features (A, F)."""
         change_AF = self.spectrum.change(self.c_AC, self.basis.change(dv_E3))
         if self.normalization is not None:
-            change_AF = self.normalization.change(self.features_AF, self.slope_A1, change_AF)
+            change_AF = self.normalization.change(self.features_AF, self.slopes, change_AF)
         return change_AF
 
 

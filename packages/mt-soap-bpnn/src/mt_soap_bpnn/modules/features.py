@@ -56,3 +56,15 @@ class SoapFeatures(torch.nn.Module):
         (A) counts from zero, and ``counts`` tells how many atoms each species has.
         """
         return self.network(self.descriptor(vectors, centers, neighbors, species), counts)
+
+    @torch.jit.unused
+    def grow_from(
+        self, old: "SoapFeatures", places: torch.Tensor
+    ) -> dict[tuple[int, int], torch.Tensor]:
+        """Where the features of fewer species are, by their number there and here."""
+        descriptor, before = self.descriptor, old.descriptor
+        if not isinstance(descriptor, OrthogonalDescriptor):
+            return {}
+        assert isinstance(before, OrthogonalDescriptor)
+        columns = descriptor.grow_from(before, places)
+        return {(before.num_features, descriptor.num_features): columns}

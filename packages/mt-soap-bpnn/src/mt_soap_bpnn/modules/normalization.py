@@ -14,30 +14,72 @@ class Normalization(torch.nn.Module):
 
     A linear layer with bias follows, so the scale and shift of a layer normalization would add
     nothing that its weights cannot do.
+
+    There is one group of features, until the model is extended by new species: their features are
+    a group of their own, normalized by themselves. Where they are zero they stay zero, and the
+    features of the old species are what they were.
     """
 
-    def __init__(self) -> None:
+    groups: torch.Tensor
+    order: torch.Tensor
+    inverse: torch.Tensor
+
+    def __init__(self, num_features: int) -> None:
         super().__init__()
         self.epsilon = EPSILON
-
-    def forward(self, x_AF: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.layer_norm(x_AF, x_AF.shape[1:], eps=self.epsilon)
+        self.set_groups(torch.zeros(num_features, dtype=torch.int64))
 
     @torch.jit.unused
-    def with_slope(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The result (A, F) and the inverse deviations (A, 1), which ``change`` asks for."""
-        x_AF = x_AF - x_AF.mean(dim=1, keepdim=True)
-        slope_A1 = self._inverse_deviation(x_AF)
-        return x_AF.mul_(slope_A1), slope_A1
+    def set_groups(self, groups: torch.Tensor) -> None:
+        """Normalize by these groups, numbered from zero, (F,) int64."""
+        order = torch.argsort(groups, stable=True)
+        self.register_buffer("groups", groups, persistent=False)
+        self.register_buffer("order", order, persistent=False)
+        self.register_buffer("inverse", torch.argsort(order), persistent=False)
+        self.sizes: list[int] = torch.bincount(groups).tolist()
+
+    def forward(self, x_AF: torch.Tensor) -> torch.Tensor:
+        """(A, F) -> (A, F)."""
+        if len(self.sizes) == 1:
+            y_AF = torch.nn.functional.layer_norm(x_AF, x_AF.shape[1:], eps=self.epsilon)
+        else:
+            parts: list[torch.Tensor] = []
+            for x in x_AF.index_select(1, self.order).split_with_sizes(self.sizes, dim=1):
+                parts.append(torch.nn.functional.layer_norm(x, x.shape[1:], eps=self.epsilon))
+            y_AF = torch.cat(parts, dim=1).index_select(1, self.inverse)
+        return y_AF
+
+    @torch.jit.unused
+    def with_slope(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The result (A, F) and of each group the inverse deviations (A, 1), for ``change``."""
+        parts, slopes = [], []
+        for x in self._split(x_AF):
+            x = x - x.mean(dim=1, keepdim=True)
+            slopes.append(self._inverse_deviation(x))
+            parts.append(x.mul_(slopes[-1]))
+        return self._join(parts), slopes
 
     @torch.jit.unused
     def change(
-        self, y_AF: torch.Tensor, slope_A1: torch.Tensor, dx_AF: torch.Tensor
+        self, y_AF: torch.Tensor, slopes: list[torch.Tensor], dx_AF: torch.Tensor
     ) -> torch.Tensor:
         """The change of the result with that of the features; symmetric, so also the gradient."""
-        along_A1 = torch.linalg.vecdot(y_AF, dx_AF).unsqueeze(1) / y_AF.shape[1]
-        change_AF = torch.addcmul(dx_AF - dx_AF.mean(dim=1, keepdim=True), y_AF, along_A1, value=-1)
-        return change_AF.mul_(slope_A1)
+        parts = []
+        for y, slope_A1, dx in zip(self._split(y_AF), slopes, self._split(dx_AF)):
+            along_A1 = torch.linalg.vecdot(y, dx).unsqueeze(1) / y.shape[1]
+            change = torch.addcmul(dx - dx.mean(dim=1, keepdim=True), y, along_A1, value=-1)
+            parts.append(change.mul_(slope_A1))
+        return self._join(parts)
+
+    def _split(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if len(self.sizes) == 1:
+            return (x_AF,)
+        return x_AF.index_select(1, self.order).split(self.sizes, dim=1)
+
+    def _join(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        if len(parts) == 1:
+            return parts[0]
+        return torch.cat(parts, dim=1).index_select(1, self.inverse)
 
     def _inverse_deviation(self, centered_AF: torch.Tensor) -> torch.Tensor:
         variance_A1 = torch.linalg.vecdot(centered_AF, centered_AF) / centered_AF.shape[1]

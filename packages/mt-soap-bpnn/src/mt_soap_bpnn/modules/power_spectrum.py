@@ -62,6 +62,21 @@ class PowerSpectrum(torch.nn.Module):
         ]
         return torch.cat(blocks, dim=1)
 
+    @torch.jit.unused
+    def places(self, fewer: "PowerSpectrum", channels: torch.Tensor) -> torch.Tensor:
+        """The features here that are those of a spectrum of fewer channels, (F_fewer,).
+
+        :param channels: the channel here of each channel there
+        """
+        places, start = [], 0
+        for size, size_here in zip(fewer.sizes, self.sizes):
+            radial = torch.arange(size // len(channels))
+            densities = (channels.unsqueeze(1) * len(radial) + radial).flatten()
+            a, b = densities[torch.triu_indices(size, size)]
+            places.append(self.full[start + a * size_here + b])
+            start += size_here**2
+        return torch.cat(places)
+
     def _products(self, a_AC: torch.Tensor, b_AC: torch.Tensor) -> torch.Tensor:
         products: list[torch.Tensor] = []
         for a, b in zip(self._split(a_AC), self._split(b_AC)):
