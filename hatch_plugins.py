@@ -1,8 +1,9 @@
-"""The hatch environments ``arch.NAME``: one for each architecture in ``packages/``, never listed.
+"""The hatch environments ``arch.NAME``: one for each architecture in the repository, never listed.
 
 The pins of two architectures may contradict each other, so each is tested in its own environment.
 """
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hatch.env.collectors.plugin.interface import EnvironmentCollectorInterface
 from hatch.utils.toml import load_toml_file
 
 PREFIX = "arch."
+FOLDERS = ("packages", "docs/examples")
 
 
 class ArchitectureEnvironments(EnvironmentCollectorInterface):
@@ -30,14 +32,16 @@ class ArchitectureEnvironments(EnvironmentCollectorInterface):
             environment["env-vars"] = {
                 **environment["env-vars"],
                 "MT_ARCHITECTURE": name.replace("-", "_"),
-                "MT_PACKAGE": folder,
+                # an example has no tests of its own
+                "MT_TESTS": f"{folder}/tests" if Path(self.root, folder, "tests").is_dir() else "",
             }
 
 
 def architectures(root: Path) -> dict[str, str]:
     """Folder of each architecture by the name of its environment: all that declare themselves."""
     found = {}
-    for file in sorted(root.glob("packages/*/pyproject.toml")):
+    files = chain.from_iterable(root.glob(f"{folder}/*/pyproject.toml") for folder in FOLDERS)
+    for file in sorted(files):
         project = load_toml_file(str(file))["project"]
         if "mt.architectures" in project.get("entry-points", {}):
             found[project["name"].removeprefix("mt-")] = file.parent.relative_to(root).as_posix()

@@ -41,6 +41,11 @@ def needs(*abilities: Ability) -> pytest.MarkDecorator:
     return pytest.mark.needs.with_args(*abilities)
 
 
+def needs_option(name: str) -> pytest.MarkDecorator:
+    """Mark a test as one for architectures whose section ``model`` has an option of that name."""
+    return pytest.mark.needs_option.with_args(name)
+
+
 def forces(capabilities: Capabilities) -> bool:
     return "positions" in capabilities["gradients"]
 

@@ -65,7 +65,10 @@ def _fits(item: pytest.Item) -> bool:
     if subject is None:
         return True
     abilities = [ability for mark in item.iter_markers("needs") for ability in mark.args]
-    return all(ability(subject.capabilities) for ability in abilities)
+    options = [name for mark in item.iter_markers("needs_option") for name in mark.args]
+    return all(ability(subject.capabilities) for ability in abilities) and all(
+        name in subject.model_options for name in options
+    )
 
 
 def _expect_failure(item: pytest.Item) -> None:

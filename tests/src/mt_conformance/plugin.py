@@ -22,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "needs(*abilities): run for the architectures whose capabilities have all of these",
     )
+    config.addinivalue_line(
+        "markers", "needs_option(name): run for the architectures whose models have this option"
+    )
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
     _check_names(config.getoption("--architecture") or [])
 

@@ -63,6 +63,11 @@ class Subject:
         given = self.entry.capabilities
         return DEFAULT_CAPABILITIES if given is None else given
 
+    @property
+    def model_options(self) -> set[str]:
+        """Names in the section ``model`` of its default hypers."""
+        return set(merge_hypers(self.entry, {}).model)
+
     @cached_property
     def architecture(self) -> Architecture:
         return load(self.name)

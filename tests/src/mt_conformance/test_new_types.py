@@ -1,0 +1,84 @@
+"""A model that meets atomic types it was not made for."""
+
+from __future__ import annotations
+
+import ase
+import pytest
+import torch
+
+from mt_conformance.abilities import finetuning, needs
+from mt_conformance.comparing import assert_close
+from mt_conformance.data import ETHANOL, ICE, Examples
+from mt_conformance.models import ATOMIC_TYPES, ENERGY, dataset_info_for, preferred_dtype
+from mt_conformance.predictor import predictor_of
+from mt_conformance.subjects import Subject
+from mt_shared.contract import ModelInterface
+
+NITROGEN, CHLORINE = 7, 17
+
+pytestmark = needs(finetuning)
+
+
+@pytest.fixture(scope="module")
+def larger(model: ModelInterface, subject: Subject) -> ModelInterface:
+    """The model, made ready for two more atomic types, one after the other."""
+    torch.manual_seed(1)
+    for new in (NITROGEN, CHLORINE):
+        info = dataset_info_for(subject, tuple(sorted([*ATOMIC_TYPES, new])))
+        model = model.restart(info)
+    return model.eval()
+
+
+def with_new_types(atoms: ase.Atoms) -> ase.Atoms:
+    """The structure with a nitrogen and a chlorine in the place of its first atoms."""
+    changed = atoms.copy()
+    changed.numbers[:2] = (NITROGEN, CHLORINE)
+    return changed
+
+
+def test_old_types_keep_their_energies(
+    model: ModelInterface, larger: ModelInterface, subject: Subject, examples: Examples
+) -> None:
+    """Structures of the old types have the energies and forces that they had before.
+
+    IF IT FAILS: every number that belongs to an atomic type must follow it to its new place, and
+    nothing that is computed of old types may depend on how many types there are.
+    """
+    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    dtype = preferred_dtype(subject)
+    before = predictor_of(model, dtype).gradients(structures)
+    after = predictor_of(larger, dtype).gradients(structures)
+    tolerance = subject.tolerances.same
+    assert_close(after.energies, before.energies, tolerance, "energies in the larger model")
+    assert_close(after.forces, before.forces, tolerance, "forces in the larger model")
+
+
+def test_new_types_have_energies(
+    larger: ModelInterface, subject: Subject, examples: Examples
+) -> None:
+    """A structure with the new types has a finite energy of its own.
+
+    IF IT FAILS: does `restart(dataset_info)` return a model of all types, old and new?
+    """
+    structure = examples.structures(ETHANOL, 1)[0]
+    predictor = predictor_of(larger, preferred_dtype(subject))
+    energies = predictor.values([structure, with_new_types(structure)], ENERGY)
+    assert torch.isfinite(energies).all()
+    assert energies[0] != energies[1], "nitrogen and chlorine change nothing"
+
+
+def test_larger_model_comes_back_from_its_checkpoint(
+    larger: ModelInterface, subject: Subject, examples: Examples
+) -> None:
+    """A checkpoint of a model that was extended gives the same energies, to the last digit.
+
+    IF IT FAILS: does the checkpoint say in which order the model learnt its atomic types, if that
+    makes a difference?
+    """
+    structure = examples.structures(ETHANOL, 1)[0]
+    structures = [structure, with_new_types(structure)]
+    again = type(larger).load_checkpoint(larger.get_checkpoint(), "export").eval()
+    dtype = preferred_dtype(subject)
+    expected = predictor_of(larger, dtype).values(structures, ENERGY)
+    found = predictor_of(again, dtype).values(structures, ENERGY)
+    assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
