@@ -48,7 +48,7 @@ SEED = 20260401
 LABEL_METHOD = "GFN2-xTB"
 LABEL_ACCURACY = 0.01  # of tblite: a hundredth of its usual threshold of self-consistency
 ELECTRONIC_TEMPERATURE = 300.0  # K, the default of xTB
-MULTIPLICITIES = {"H": 2, "C": 3, "O": 3}
+MULTIPLICITIES = {"H": 2, "C": 3, "N": 4, "O": 3}
 
 TIME_STEP = 1.0  # fs
 FRICTION = 0.02  # 1/fs

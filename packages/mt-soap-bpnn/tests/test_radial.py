@@ -75,7 +75,27 @@ def test_nothing_is_left_at_and_beyond_the_cutoff(radial):
     assert slope.abs().max() < 1e-13
 
 
-def test_derivative_by_hand_is_that_of_autograd(radial):
+def test_gaussians_damp_what_varies_quickly(radial):
+    """The damping is the Fourier transform of a Gaussian at the wave number of the function."""
+    smooth = LaplacianEigenstates(CUTOFF, 0.5, max_radial=7, max_angular=6, gaussian_width=0.3)
+    r = torch.linspace(0.1, 4.9, 50, dtype=torch.float64)
+    row = 0
+    for degree, zeros in enumerate(bessel_zeros(6, 8)):
+        for zero in zeros[: radial.sizes[degree]]:
+            damping = np.exp(-0.5 * (0.3 * zero / CUTOFF) ** 2)
+            torch.testing.assert_close(smooth(r)[row], damping * radial(r)[row])
+            row += 1
+
+
+def test_scaling_is_of_the_published_form(radial):
+    scaled = LaplacianEigenstates(CUTOFF, 0.5, max_radial=7, max_angular=6, scaling=(2.0, 4.0))
+    r = torch.linspace(0.1, 4.9, 50, dtype=torch.float64)
+    torch.testing.assert_close(scaled(r), radial(r) / (1.0 + (r / 2.0) ** 4))
+
+
+@pytest.mark.parametrize("scaling", [None, (2.0, 4.0), (1.5, 2.5)])
+def test_derivative_by_hand_is_that_of_autograd(scaling):
+    radial = LaplacianEigenstates(CUTOFF, 0.5, max_radial=7, max_angular=6, scaling=scaling)
     r = torch.linspace(0.1, 5.5, 100, dtype=torch.float64, requires_grad=True)
     value, derivative = radial.value_and_derivative(r.detach())
     functions = radial(r)

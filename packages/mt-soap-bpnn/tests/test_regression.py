@@ -40,7 +40,13 @@ INFO = DatasetInfo(
 )
 # written out, so that new defaults change nothing here
 MODEL_HYPERS = {
-    "soap": {"max_angular": 3, "max_radial": 2, "cutoff": {"radius": 3.5, "width": 0.5}},
+    "soap": {
+        "max_angular": 3,
+        "max_radial": 2,
+        "cutoff": {"radius": 3.5, "width": 0.5},
+        "atomic_gaussian_width": 0.3,
+        "radial_scaling": {"scale": 2.0, "exponent": 4},
+    },
     "legacy": True,
     "bpnn": {"num_hidden_layers": 1, "num_neurons_per_layer": 6, "layernorm": True},
     "heads": {},

@@ -3,7 +3,7 @@
 Letters of shapes: A atoms, E edges, F features.
 """
 
-from typing import Any, Dict, cast
+from typing import Any, Callable, Dict, Optional, Tuple, cast
 
 import torch
 from metatomic.torch import ModelMetadata
@@ -14,12 +14,13 @@ from mt_shared.model.base import BaseModel
 from mt_shared.model.growth import Places
 from mt_shared.model.heads import Head
 from mt_soap_bpnn.modules.features import SoapFeatures
+from mt_soap_bpnn.upgrades import from_1_to_2
 
 
 class SoapBpnn(BaseModel):
     """A neural network for each element on SOAP power spectra of its neighborhood."""
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
     __default_metadata__ = ModelMetadata(
@@ -46,6 +47,8 @@ class SoapBpnn(BaseModel):
             num_neurons=bpnn["num_neurons_per_layer"],
             layernorm=bpnn["layernorm"],
             legacy=hypers["legacy"],
+            gaussian_width=soap["atomic_gaussian_width"],
+            scaling=_scaling(soap["radial_scaling"]),
         )
         self.add_targets(dataset_info.targets)
 
@@ -71,3 +74,12 @@ class SoapBpnn(BaseModel):
             cast(SoapBpnn, old).soap_features, places[old.num_species, self.num_species]
         )
         return {**places, **grown}
+
+    @classmethod
+    def checkpoint_upgrades(cls) -> Dict[int, Callable[[Dict[str, Any]], Dict[str, Any]]]:
+        """Version 1 had neither Gaussians nor a radial scaling."""
+        return {1: from_1_to_2}
+
+
+def _scaling(hypers: Optional[Dict[str, float]]) -> Optional[Tuple[float, float]]:
+    return None if hypers is None else (hypers["scale"], hypers["exponent"])

@@ -23,11 +23,21 @@ class SphericalExpansion(torch.nn.Module):
     channel_of_density: torch.Tensor
 
     def __init__(
-        self, cutoff: float, width: float, max_radial: int, max_angular: int, num_channels: int
+        self,
+        cutoff: float,
+        width: float,
+        max_radial: int,
+        max_angular: int,
+        num_channels: int,
+        gaussian_width: float = 0.0,
+        scaling: tuple[float, float] | None = None,
     ) -> None:
+        """The parameters are those of :class:`LaplacianEigenstates`, but for the channels."""
         super().__init__()
         self.num_channels = num_channels
-        self.radial = LaplacianEigenstates(cutoff, width, max_radial, max_angular)
+        self.radial = LaplacianEigenstates(
+            cutoff, width, max_radial, max_angular, gaussian_width, scaling
+        )
         self.angular = SphericalHarmonics(max_angular)
         self.radial_sizes: list[int] = self.radial.sizes
         self.angular_sizes: list[int] = [2 * degree + 1 for degree in range(max_angular + 1)]

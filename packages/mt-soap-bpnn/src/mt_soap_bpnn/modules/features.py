@@ -25,6 +25,8 @@ class SoapFeatures(torch.nn.Module):
         num_neurons: int,
         layernorm: bool,
         legacy: bool,
+        gaussian_width: float = 0.0,
+        scaling: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         descriptor = OrthogonalDescriptor if legacy else EmbeddedDescriptor
@@ -35,6 +37,8 @@ class SoapFeatures(torch.nn.Module):
             width=width,
             max_radial=max_radial,
             max_angular=max_angular,
+            gaussian_width=gaussian_width,
+            scaling=scaling,
         )
         self.num_networks = num_species if legacy else 1
         self.network = FeatureNetwork(

@@ -65,26 +65,44 @@ def radial_sizes(max_radial: int, max_angular: int) -> list[int]:
 
 
 class LaplacianEigenstates(torch.nn.Module):
-    """R_nl(r) f(r), with R_nl(r) = N_nl j_l(z_nl r / cutoff) and f the cutoff function.
+    """g_nl R_nl(r) u(r) f(r), with R_nl(r) = N_nl j_l(k_nl r) and f the cutoff function.
 
-    z_nl is the n-th zero of j_l, and N_nl makes the integral of r^2 R_nl^2 over [0, cutoff] one.
-    f(r) falls as a cosine from 1 at cutoff - width to 0 at the cutoff, and is 0 beyond.
+    k_nl cutoff is the n-th zero of j_l, and N_nl makes the integral of r^2 R_nl^2 over [0, cutoff]
+    one. f(r) falls as a cosine from 1 at cutoff - width to 0 at the cutoff, and is 0 beyond.
+    g_nl = exp(-k_nl^2 s^2 / 2) turns points into Gaussians of width s: what varies over less than
+    that counts little. u(r) = 1 / (1 + (r / scale)^exponent) lets near neighbors count more
+    (Willatt, Musil and Ceriotti, doi:10.1039/C8CP05921G).
     The smooth R_nl are evaluated as Chebyshev series (to 1e-12): a cosine and one product of
     matrices, without tables, and exactly differentiable.
+
+    :param gaussian_width: s
+    :param scaling: scale and exponent; None: all neighbors count as much, u = 1
     """
 
     orders: torch.Tensor
     series: torch.Tensor
     both_series: torch.Tensor
 
-    def __init__(self, cutoff: float, width: float, max_radial: int, max_angular: int) -> None:
+    def __init__(
+        self,
+        cutoff: float,
+        width: float,
+        max_radial: int,
+        max_angular: int,
+        gaussian_width: float = 0.0,
+        scaling: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__()
         self.cutoff = cutoff
         self.onset = cutoff - width
         self.frequency = math.pi / width
         self.scale = _scale(cutoff)
+        self.inverse_decay = 0.0 if scaling is None else 1.0 / scaling[0]
+        self.exponent = 2.0 if scaling is None else float(scaling[1])
         self.sizes = radial_sizes(max_radial, max_angular)
-        series = _chebyshev_series(cutoff, self.sizes)
+        series = _chebyshev_series(cutoff, self.sizes) * _damping(
+            self.sizes, gaussian_width / cutoff
+        )
         both = _with_derivative(series, cutoff)
         orders = torch.arange(len(series), dtype=torch.float64)
         self.register_buffer("orders", orders, persistent=False)
@@ -96,21 +114,31 @@ class LaplacianEigenstates(torch.nn.Module):
         return self.series @ self.polynomials(distances_E).t()
 
     def polynomials(self, distances_E: torch.Tensor) -> torch.Tensor:
-        """Chebyshev polynomials times the cutoff function (E, K)."""
+        """Chebyshev polynomials times u(r) f(r), (E, K)."""
         r_E = distances_E.clamp(max=self.cutoff)
-        return self._chebyshev(r_E) * self._cutoff_function(r_E).unsqueeze(1)
+        weight_E = self._scaling(r_E) * self._cutoff_function(r_E)
+        return self._chebyshev(r_E) * weight_E.unsqueeze(1)
 
     def value_and_derivative(self, distances_E: torch.Tensor) -> torch.Tensor:
         """The functions and their derivatives by the distance, (2, N, E), l by l."""
         r_E = distances_E.clamp(max=self.cutoff)
         smooth = (self.both_series @ self._chebyshev(r_E).t()).unflatten(0, (2, -1))
-        result = smooth * self._cutoff_function(r_E)
-        result[1].addcmul_(smooth[0], self._cutoff_derivative(r_E))
+        u_E, f_E = self._scaling(r_E), self._cutoff_function(r_E)
+        slope_E = self._scaling_derivative(r_E) * f_E + u_E * self._cutoff_derivative(r_E)
+        result = smooth * (u_E * f_E)
+        result[1].addcmul_(smooth[0], slope_E)
         return result
 
     def _chebyshev(self, r_E: torch.Tensor) -> torch.Tensor:
         angle_E = torch.acos(self.scale * (r_E - 0.5 * self.cutoff))
         return torch.cos(angle_E.unsqueeze(1) * self.orders)
+
+    def _scaling(self, r_E: torch.Tensor) -> torch.Tensor:
+        return 1.0 / (1.0 + (r_E * self.inverse_decay) ** self.exponent)
+
+    def _scaling_derivative(self, r_E: torch.Tensor) -> torch.Tensor:
+        slope_E = (r_E * self.inverse_decay) ** (self.exponent - 1.0) * self._scaling(r_E) ** 2
+        return slope_E * (-self.exponent * self.inverse_decay)
 
     def _phase(self, r_E: torch.Tensor) -> torch.Tensor:
         return (r_E - self.onset).clamp(min=0.0) * self.frequency
@@ -149,6 +177,13 @@ def _chebyshev_series(cutoff: float, sizes: list[int]) -> np.ndarray:
     series[0] *= 0.5
     relative = np.abs(series).max(axis=1) / np.abs(series).max()
     return series[: int(np.flatnonzero(relative > _TRUNCATION)[-1]) + 1]
+
+
+def _damping(sizes: list[int], width: float) -> np.ndarray:
+    """g_nl of a Gaussian of this width, for a cutoff of one: (N,)."""
+    zeros = bessel_zeros(len(sizes) - 1, max(sizes))
+    kept = np.concatenate([zeros[degree][:size] for degree, size in enumerate(sizes)])
+    return np.exp(-0.5 * (width * kept) ** 2)
 
 
 def _with_derivative(series: np.ndarray, cutoff: float) -> np.ndarray:
