@@ -11,6 +11,7 @@ ARCHITECTURES = [each for each in DISTRIBUTIONS if each.architectures]
 BY_MODULE = {each.module: each for each in DISTRIBUTIONS}
 # the module of a distribution, where its name does not tell
 MODULES = {
+    "featomic-torch": "featomic",
     "metatensor-torch": "metatensor",
     "metatomic-torch": "metatomic",
     "pyyaml": "yaml",

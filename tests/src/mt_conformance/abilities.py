@@ -72,6 +72,11 @@ def epochs(capabilities: Capabilities) -> bool:
     return bool(capabilities["fit"] == "gradient")
 
 
+def closed_form(capabilities: Capabilities) -> bool:
+    """It is fitted in one step."""
+    return bool(capabilities["fit"] == "closed_form")
+
+
 def finetuning(capabilities: Capabilities) -> bool:
     return "full" in capabilities["finetuning"]
 

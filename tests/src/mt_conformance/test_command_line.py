@@ -104,8 +104,9 @@ def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
     atoms = ase.Atoms("Cl2", positions=np.eye(3)[:2])
     ase.io.write(tmp_path / "chlorine.xyz", atoms)
     write_options(tmp_path / EVAL_OPTIONS, {"systems": {"read_from": "chlorine.xyz"}})
-    model = runs.potential(BITS).model
-    mt("eval", model, EVAL_OPTIONS, folder=tmp_path).check_refused("17", "chlorine.xyz")
+    run = runs.potential(BITS)
+    arguments = ("eval", run.model, EVAL_OPTIONS, "-e", run.extensions)
+    mt(*arguments, folder=tmp_path).check_refused("17", "chlorine.xyz")
 
 
 def test_dry_run_leaves_nothing(runs: Runs, tmp_path: Path) -> None:

@@ -9,20 +9,18 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-import torch
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.neighborlist import neighbor_list
 from metatomic.torch import load_atomistic_model
 
 from mt_conformance.abilities import double_precision, epochs, forces, needs, needs_option, stress
 from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, Examples, data_set, energy_target
 from mt_conformance.models import (
-    ATOMIC_TYPES,
     ENERGY,
     dataset_info_for,
     new_model,
     preferred_dtype,
+    repulsion,
 )
 from mt_conformance.predictor import Predictor, exported_predictor, predictor_of
 from mt_conformance.runs import Run, Runs, train
@@ -31,7 +29,6 @@ from mt_conformance.structures import tiny_cell
 from mt_conformance.subjects import Subject
 from mt_conformance.test_gradients import differences, moves, strains
 from mt_shared.contract import ModelInterface
-from mt_shared.model.zbl import ZBL
 from mt_shared.options import deep_merge
 
 pytestmark = needs_option("zbl")
@@ -197,12 +194,6 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(
 
 def repulsive(atoms: ase.Atoms) -> ase.Atoms:
     """The structure with the energy and forces of its repulsion as labels."""
-    zbl = ZBL(list(ATOMIC_TYPES), "A", "eV", cutoff=10.0)
-    i, j = (torch.from_numpy(side) for side in neighbor_list("ij", atoms, zbl.reach))
-    species = torch.tensor([ATOMIC_TYPES.index(number) for number in atoms.numbers])
-    positions = torch.tensor(atoms.positions).requires_grad_()
-    energy = zbl(positions[j] - positions[i], species, i, j).sum()
-    (gradient,) = torch.autograd.grad(energy, positions)
-    labels = {"energy": float(energy.detach()), "forces": -gradient.numpy()}
-    atoms.calc = SinglePointCalculator(atoms, **labels)
+    energy, forces = repulsion(atoms)
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
     return atoms

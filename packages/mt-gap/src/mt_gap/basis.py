@@ -1,0 +1,98 @@
+"""The functions that a fit combines: values and derivatives of the kernel at sparse points.
+
+Letters of shapes: A atoms, B functions, F features, K directions of a point, M sparse points,
+N rows of derivatives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Basis:
+    r"""Functions of the descriptor p of an atom of one species, B = M + M K.
+
+    .. math::
+
+        k(p, p_m) \quad \text{and} \quad d_{mk} \cdot \frac{\partial k(p, p_m)}{\partial p_m},
+        \quad k(p, p') = (p \cdot p')^\zeta
+
+    :param degree: zeta
+    :param points: p_m, (M, F)
+    :param directions: d_mk, (M, K, F); zero where a point has fewer
+    """
+
+    degree: int
+    points: torch.Tensor
+    directions: torch.Tensor
+
+    def __len__(self) -> int:
+        return self.directions.shape[0] * (1 + self.directions.shape[1])
+
+    def values(self, features: torch.Tensor) -> torch.Tensor:
+        """The functions (A, B) at descriptors (A, F)."""
+        kernel, slope, _ = self._kernel(features @ self.points.T)
+        return _joined(kernel, slope.unsqueeze(2) * self._to_directions(features))
+
+    def derivatives(
+        self, features: torch.Tensor, rows: torch.Tensor, atoms: torch.Tensor
+    ) -> torch.Tensor:
+        """Derivatives (N, B) of the functions at descriptors (A, F), along rows (N, F).
+
+        :param atoms: (N,) the descriptor that each row is a derivative of
+        """
+        _, slope, curvature = self._kernel(features @ self.points.T)
+        bending = curvature.unsqueeze(2) * self._to_directions(features)
+        to_points = rows @ self.points.T
+        slope = slope[atoms]
+        of_directions = self._to_directions(rows).mul_(slope.unsqueeze(2))
+        of_directions.addcmul_(bending[atoms], to_points.unsqueeze(2))
+        return _joined(slope * to_points, of_directions)
+
+    def covariance(self) -> torch.Tensor:
+        """Inner products (B, B) of the functions in the space of the kernel."""
+        kernel, slope, curvature = self._kernel(self.points @ self.points.T)
+        number = self.directions.shape[1]
+        along = self._to_directions(self.points)  # p_m . d_nk
+        mixed = (slope.unsqueeze(2) * along).flatten(1)
+        flat = self.directions.flatten(0, 1)
+        both = (flat @ flat.T).view(*along.shape[:1], number, *along.shape[1:])
+        both = both * slope[:, None, :, None]
+        both += (
+            curvature[:, None, :, None] * along.permute(1, 2, 0).unsqueeze(3) * along.unsqueeze(1)
+        )
+        both = both.flatten(0, 1).flatten(1)
+        return torch.cat([torch.cat([kernel, mixed], 1), torch.cat([mixed.T, both], 1)])
+
+    def combine(self, weights: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weights (M,) of the values and vectors (M, F) of the derivatives that add up to the sum.
+
+        :param weights: of all functions, (B,)
+        """
+        of_points, of_directions = weights.tensor_split([len(self.points)])
+        shaped = of_directions.view(self.directions.shape[:2]).unsqueeze(2)
+        return of_points, (shaped * self.directions).sum(1)
+
+    def _to_directions(self, features: torch.Tensor) -> torch.Tensor:
+        """Inner products (A, M, K) with all directions."""
+        products = features @ self.directions.flatten(0, 1).T
+        return products.view(len(features), *self.directions.shape[:2])
+
+    def _kernel(
+        self, similarities: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The kernel with its first and second derivative by the inner product."""
+        degree = self.degree
+        slope = degree * similarities ** (degree - 1)
+        curvature = torch.zeros_like(slope)
+        if degree > 1:
+            curvature = degree * (degree - 1) * similarities ** (degree - 2)
+        return similarities**degree, slope, curvature
+
+
+def _joined(of_points: torch.Tensor, of_directions: torch.Tensor) -> torch.Tensor:
+    """Functions of both kinds, (A, M) and (A, M, K), as one array (A, B)."""
+    return torch.cat([of_points, of_directions.flatten(1)], 1)
