@@ -201,6 +201,18 @@ class TestWhichParametersTrain:
         with pytest.raises(OptionsError, match="linear layers: of_all, of_species"):
             add_low_rank_updates(toy(), settings("lora", target_modules=["input_linear"])["config"])
 
+    def test_a_rank_that_no_layer_can_have_is_refused(self):
+        """Layers of 5 to 6 and of 6 to 4 features."""
+        with pytest.raises(OptionsError, match=r"rank: found 6, .* the rank 5: of_all, of_species"):
+            add_low_rank_updates(toy(), settings("lora", rank=6)["config"])
+        add_low_rank_updates(toy(), settings("lora", rank=5)["config"])
+
+    def test_a_model_without_parameters_is_refused(self):
+        model = toy(replace(INFO, targets={}))
+        del model.of_all, model.of_species
+        with pytest.raises(OptionsError, match="no parameters"):
+            choose_parameters(model, [], settings("full"))
+
 
 class TestLowRankUpdates:
     @pytest.fixture
@@ -394,6 +406,22 @@ class TestTraining:
         more = DatasetInfo("angstrom", (1, 6, 8), {"energy": ENERGY})
         tuned(pretrained, tmp_path, [dataset], more, **finetune("heads"))
         assert "the atomic types [6] are new to the model" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("more", "warned"),
+        [
+            ({"config": {"modules": ["of_all"]}}, True),
+            ({"config": {"modules": ["heads", "of_all"]}}, False),
+            ({"config": {"modules": ["of_all"]}, "inherit_heads": {"mtt::other": "energy"}}, False),
+        ],
+    )
+    def test_new_heads_that_do_not_train_are_warned_of(
+        self, pretrained, tmp_path, caplog, more, warned
+    ):
+        caplog.set_level(logging.INFO)
+        new = [data("mtt::other", forces=False)]
+        tuned(pretrained, tmp_path, new, BOTH, **finetune("heads", **more))
+        assert ("heads of the new targets mtt::other are random" in caplog.text) == warned
 
 
 class TestComposition:

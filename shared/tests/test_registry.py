@@ -10,8 +10,11 @@ from mt_shared import registry
 from mt_shared.errors import ArchitectureError
 
 GOOD_INIT = """
-class __model__: pass
-class __trainer__: pass
+class __model__:
+    __checkpoint_version__ = 1
+    __default_metadata__ = __supported_devices__ = __supported_dtypes__ = ()
+class __trainer__:
+    __checkpoint_version__ = 1
 __authors__ = [("A <a@example.org>", "@a")]
 __maintainers__ = [("B <b@example.org>", "@b")]
 """
@@ -120,6 +123,25 @@ def test_listing_imports_no_architecture_and_no_torch(site):
         check=False,
     )
     assert run.stdout.strip() == "[]", run.stderr
+
+
+@pytest.mark.parametrize(
+    ("attribute", "part"),
+    [
+        ("__checkpoint_version__", "__trainer__"),
+        ("__default_metadata__", "__model__"),
+        ("__supported_devices__", "__model__"),
+    ],
+)
+def test_a_class_without_what_the_contract_asks_for_is_refused_by_name(site, attribute, part):
+    first, second, rest = GOOD_INIT.partition("class __trainer__:")
+    if part == "__model__":
+        first = first.replace(attribute, "forgotten")
+    else:
+        rest = rest.replace(attribute, "forgotten")
+    site.install("toy", init=first + second + rest)
+    with pytest.raises(ArchitectureError, match=f"the class {part} lacks {attribute}"):
+        registry.load("toy")
 
 
 def test_loading_gives_the_two_classes_and_the_people(site):

@@ -1,4 +1,7 @@
-"""Time and accuracy of mt against metatrain; README.md says how to run it and what is compared."""
+"""Time and accuracy of mt against metatrain; README.md says how to run it and what is compared.
+
+``benchmark.py table`` compares the architectures of mt with one another: see architectures.py.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import architectures
 from figures import FIGURES, QUICK, Bench, Sizes
 from profiling import profile
 from report import HEADER, Row, machine, table, write_json
@@ -19,6 +23,8 @@ BUSY = 0.5  # load average from which on timings are not to be believed
 
 def main() -> int:
     """Measure what was asked for, and print the table."""
+    if sys.argv[1:2] == ["table"]:
+        return architectures.main(sys.argv[2:])
     arguments = make_parser().parse_args()
     sides = (
         Side("ours", arguments.ours.absolute(), "mt", arguments.threads),
@@ -37,7 +43,7 @@ def main() -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The options; all figures have the same."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figure", choices=[*FIGURES, "all", "profile"])
+    parser.add_argument("figure", choices=[*FIGURES, "all", "profile", "table"])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-soap-bpnn")
     parser.add_argument("--metatrain", type=Path, required=True, help="interpreter with metatrain")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")

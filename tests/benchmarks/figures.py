@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inputs import Data, many, shipped, write_options
+from inputs import Data, many, shipped, soap_bpnn, write_options
 from report import Row
 from sides import BenchmarkError, Output, Side, alternate
 
@@ -78,7 +78,9 @@ def epoch(bench: Bench) -> list[Row]:
     """Time of an epoch of training, validation included, when the first ones are over."""
     sizes = bench.sizes
     options = write_options(
-        bench.folder / "epoch" / "options.yaml", bench.ethanol(), sizes.epochs, sizes.log_interval
+        bench.folder / "epoch" / "options.yaml",
+        bench.ethanol(),
+        soap_bpnn(sizes.epochs, sizes.log_interval),
     )
 
     def measure(side: Side, repeat: int) -> float:
@@ -103,7 +105,7 @@ def epoch_seconds(output: Output) -> float:
 
 def start(bench: Bench) -> list[Row]:
     """From the start of the command until the first batch enters the model."""
-    options = write_options(bench.folder / "start" / "options.yaml", bench.ethanol(), 1)
+    options = write_options(bench.folder / "start" / "options.yaml", bench.ethanol(), soap_bpnn(1))
     measure = _first_batch(bench, "start", options)
     measure(bench.ours, -1), measure(bench.metatrain, -1)  # files of compiled Python, disk cache
     return [bench.row("start of the command to the first batch", "s", 6 / 10, measure)]
@@ -122,7 +124,9 @@ def _first_batch(bench: Bench, figure: str, options: Path) -> Callable[[Side, in
 def whole(bench: Bench) -> list[Row]:
     """A whole run: start, epochs, export, evaluation of the three sets."""
     number = bench.sizes.whole_epochs
-    options = write_options(bench.folder / "whole" / "options.yaml", bench.ethanol(), number)
+    options = write_options(
+        bench.folder / "whole" / "options.yaml", bench.ethanol(), soap_bpnn(number)
+    )
 
     def measure(side: Side, repeat: int) -> float:
         place = bench.place("whole", side, repeat)
@@ -148,7 +152,7 @@ def read(bench: Bench) -> list[Row]:
     """Ready to train with many structures: the command, and the reading alone."""
     number = bench.sizes.structures
     data = many(bench.ethanol(), number, bench.folder / "read")
-    options = write_options(bench.folder / "read" / "options.yaml", data, 1)
+    options = write_options(bench.folder / "read" / "options.yaml", data, soap_bpnn(1))
 
     def measure(side: Side, repeat: int) -> float:
         place = bench.place("read", side, repeat)
@@ -176,7 +180,7 @@ def md(bench: Bench) -> list[Row]:
 def _dynamics(bench: Bench, label: str, data: Data, cells: tuple[int, int, int], steps: int) -> Row:
     """With models of one epoch, which are as fast as any."""
     models = bench.folder / "md" / label.replace(" ", "-")
-    options = write_options(models / "options.yaml", data, 1)
+    options = write_options(models / "options.yaml", data, soap_bpnn(1))
     for side in (bench.ours, bench.metatrain):
         arguments = ["train", str(options), "-o", "model.pt", "-e", "extensions"]
         side.call(arguments, models / side.name)
@@ -202,7 +206,7 @@ def accuracy(bench: Bench) -> list[Row]:
         place = bench.place("accuracy", side, repeat)
         number = epochs[side.name]
         options = write_options(
-            place / "options.yaml", data, number, sizes.log_interval, seed=repeat
+            place / "options.yaml", data, soap_bpnn(number, sizes.log_interval), seed=repeat
         )
         arguments = ["train", str(options), "-o", "model.pt", "-e", "extensions"]
         times[side.name].append(number * epoch_seconds(side.call(arguments, place)))
@@ -221,7 +225,7 @@ def _epochs_for(bench: Bench, side: Side) -> int:
     """How many fill the time, measured as in the figure of an epoch."""
     sizes, place = bench.sizes, bench.place("accuracy", side, -1)
     options = write_options(
-        place / "options.yaml", bench.ethanol(), sizes.epochs, sizes.log_interval
+        place / "options.yaml", bench.ethanol(), soap_bpnn(sizes.epochs, sizes.log_interval)
     )
     seconds = epoch_seconds(side.call(["train", str(options)], place))
     # three lines about epochs tell the time that was really taken

@@ -80,18 +80,17 @@ def write_frames(path: Path, frames: list[Frame]) -> None:
 
 
 def write_options(
-    path: Path, data: Data, num_epochs: int, log_interval: int = 5, seed: int = 0
+    path: Path, data: Data, architecture: dict[str, Any], seed: int = 0, precision: int = 32
 ) -> Path:
-    """An options file, in the part of YAML that is also JSON; all hypers are the defaults.
+    """An options file, in the part of YAML that is also JSON.
 
     Device and precision are what both choose by themselves, named to be sure of it.
     """
-    training = {"batch_size": 8, "num_epochs": num_epochs, "log_interval": log_interval}
     options = {
         "device": "cpu",
-        "base_precision": 32,
+        "base_precision": precision,
         "seed": seed,
-        "architecture": {"name": "soap_bpnn", "training": training},
+        "architecture": architecture,
         "training_set": _data_set(data.train, data.stress),
         "validation_set": _data_set(data.valid, data.stress),
         "test_set": _data_set(data.test, data.stress),
@@ -99,6 +98,12 @@ def write_options(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(options, indent=2), encoding="utf-8")
     return path
+
+
+def soap_bpnn(num_epochs: int, log_interval: int = 5) -> dict[str, Any]:
+    """The architecture that both sides have; all other hypers are the defaults."""
+    training = {"batch_size": 8, "num_epochs": num_epochs, "log_interval": log_interval}
+    return {"name": "soap_bpnn", "training": training}
 
 
 def _data_set(path: Path, stress: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from figures import Bench
-from inputs import write_options
+from inputs import soap_bpnn, write_options
 from report import table
 from sides import Side
 
@@ -18,7 +18,9 @@ ROWS = 12
 
 def profile(bench: Bench) -> str:
     """Text for the terminal."""
-    options = write_options(bench.folder / "profile" / "options.yaml", bench.ethanol(), 1)
+    options = write_options(
+        bench.folder / "profile" / "options.yaml", bench.ethanol(), soap_bpnn(1)
+    )
     return "\n\n".join([_step(bench, options), _imports(bench, options)])
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 INSIDE = Path(__file__).resolve().parent / "inside"
 PACKAGES = (
-    "mt-core",
-    "mt-soap-bpnn",
     "metatrain",
     "torch",
     "metatensor-torch",
@@ -30,7 +28,7 @@ SHARED_PACKAGES = ("torch", "metatensor-torch", "metatomic-torch", "metatomic-as
 _PRINT_VERSIONS = """
 import importlib.metadata as m, json, platform, sys
 found = {d.metadata["Name"]: d.version for d in m.distributions()}
-names = {n: found[n] for n in sys.argv[1:] if n in found}
+names = {n: v for n, v in found.items() if n in sys.argv[1:] or n.startswith("mt-")}
 print(json.dumps({"python": platform.python_version(), **names}))
 """
 

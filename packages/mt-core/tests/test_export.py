@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import mt_core
+from mt_shared.engine.trainer import Trainer
+from mt_shared.registry import find, load
 
 
 def energies(model):
@@ -142,3 +144,26 @@ def test_a_checkpoint_of_an_architecture_that_is_not_installed_says_what_to_inst
     checkpoint = torch.load("model.ckpt", weights_only=True)
     torch.save(checkpoint | {"architecture": "nowhere", "distribution": "mt-nowhere"}, "other.ckpt")
     assert "'nowhere' is not installed" in refuse("export other.ckpt")
+
+
+@pytest.fixture
+def unscriptable(monkeypatch):
+    """As if the author of the architecture had written what TorchScript cannot compile."""
+
+    class Unscriptable(load("soap_bpnn").model_class):
+        def features(self, vectors, graph):
+            return (lambda: vectors)()
+
+    monkeypatch.setattr(sys.modules[find("soap_bpnn").module], "__model__", Unscriptable)
+
+
+@pytest.mark.parametrize("command", ["export model.ckpt -o new.pt", "train options.yaml --dry-run"])
+def test_code_that_torchscript_refuses_is_shown_without_a_traceback(
+    finished, unscriptable, refuse, monkeypatch, command
+):
+    monkeypatch.setattr(Trainer, "dry_run", lambda *arguments: None)
+    error = refuse(command)
+    assert "the model cannot be exported" in error
+    assert "(lambda: vectors)()" in error
+    assert "from its checkpoint: mt export" in error
+    assert not Path("new.pt").exists()

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -255,6 +256,19 @@ def test_without_the_old_files_it_says_so(copied, capsys):
     assert "old.xyz" in say_why(capsys)
 
 
+def test_a_run_that_was_copied_elsewhere_says_so(copied, capsys):
+    """To a folder near the root, where no folder can be that in which the run was started."""
+    with TemporaryDirectory() as near_the_root:
+        shutil.copytree(old_run(), near_the_root, dirs_exist_ok=True)
+        assert "old.xyz" in say_why(capsys, read_from=f"{near_the_root}/model.ckpt")
+
+
+def test_a_run_that_has_lost_its_seed_says_so(copied, capsys):
+    file = old_run() / "options_restart.yaml"
+    file.write_text(file.read_text().replace("seed: 0", "seed: null"))
+    assert "has lost its seed" in say_why(capsys)
+
+
 def test_the_run_is_found_from_another_folder(copied, tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -290,6 +304,11 @@ def test_no_file(here):
     assert "there is no checkpoint 'no.ckpt'" in refusal(
         CheckpointError, fine_tuning(read_from="no.ckpt")
     )
+
+
+def test_a_folder(here):
+    error = refusal(CheckpointError, fine_tuning(read_from="outputs"))
+    assert "'outputs' is a folder; name a checkpoint in it" in error
 
 
 def test_an_exported_model(here):
@@ -405,6 +424,8 @@ def test_a_restart_does_without_the_checkpoint_it_began_with(copied, method):
     Path("old.ckpt").unlink()
     again = mt_core.train(fine_tuning(method, num_epochs=2), "a.pt", restart=result.checkpoint)
     assert (again.folder / "train.csv").read_text().count("\n") == 3
+    said = (again.folder / "train.log").read_text()
+    assert "No forgetting check: 'old.ckpt' is not there any more" in said
     assert again.forgetting == ""
 
 

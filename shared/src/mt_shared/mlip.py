@@ -17,7 +17,7 @@ from mt_shared.data.batches import Batch
 from mt_shared.data.graph import Graph
 from mt_shared.engine.rotations import random_rotations, rotate
 from mt_shared.engine.trainer import Trainer
-from mt_shared.errors import DataError
+from mt_shared.errors import ArchitectureError, DataError
 from mt_shared.model.base import BaseModel
 from mt_shared.model.heads import Head
 
@@ -63,6 +63,7 @@ class MLIPModel(BaseModel):
         num_interactions: int = 1,
     ):
         super().__init__(hypers, dataset_info, cutoff, zbl)
+        _check_hooks(type(self), num_features)
         self.has_features = num_features is not None
         self.num_features = num_features
         self.has_atomic_values = atomic_energies
@@ -115,9 +116,13 @@ class MLIPModel(BaseModel):
 
     def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
         """Features (A, F) of the atoms from the edge vectors (E, 3)."""
-        return self.atomic_features(
+        features = self.atomic_features(
             vectors, graph.species, graph.centers, graph.neighbors, graph.system
         )
+        if not torch.jit.is_scripting():
+            name = f"{type(self).__name__}.atomic_features"
+            _check_shape(name, features, "(A, F)", graph.species, self.num_features)
+        return features
 
     def predict(
         self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
@@ -129,6 +134,10 @@ class MLIPModel(BaseModel):
             energies = self.energies(
                 vectors, graph.species, graph.centers, graph.neighbors, graph.system
             )
+            if not torch.jit.is_scripting():
+                whose = graph.species if self.has_atomic_values else graph.cells
+                letter = "A" if self.has_atomic_values else "S"
+                _check_shape(f"{type(self).__name__}.energies", energies, f"({letter},)", whose)
             if not self.has_atomic_values:
                 # only the sum will be asked for, of which every atom gets the same share
                 num_atoms = torch.bincount(graph.system, minlength=len(graph.cells))
@@ -139,6 +148,42 @@ class MLIPModel(BaseModel):
     def interaction_range(self) -> float:
         """A cutoff for each message-passing layer."""
         return self.num_interactions * self.cutoff
+
+
+def _check_hooks(cls: type, num_features: Optional[int]) -> None:
+    """Refuse a class that does not define the one hook that will be called.
+
+    :raises ArchitectureError: says which one that is
+    """
+    defined = [
+        name
+        for name in ("energies", "atomic_features")
+        if getattr(cls, name) is not getattr(MLIPModel, name)
+    ]
+    wanted = "energies" if num_features is None else "atomic_features"
+    if defined != [wanted]:
+        raise ArchitectureError(
+            f"the model {cls.__name__} has num_features={num_features}, with which it must define "
+            f"'{wanted}' and not the other hook, but it defines "
+            f"{' and '.join(defined) or 'none'}. A model of 'energies' has no num_features, one "
+            "of 'atomic_features' hands their number to super().__init__"
+        )
+
+
+def _check_shape(
+    hook: str, found: Any, letters: str, whose: torch.Tensor, num_features: Optional[int] = None
+) -> None:
+    """Refuse what a hook returns, unless it is a tensor of the shape that it has to have.
+
+    :raises ArchitectureError: names both shapes
+    """
+    expected = (len(whose),) if num_features is None else (len(whose), num_features)
+    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    if shape != expected:
+        raise ArchitectureError(
+            f"{hook} returned {shape}, expected a tensor of shape {letters} = {expected}; A is the "
+            f"number of atoms, S that of structures (atomic_energies=False), F num_features"
+        )
 
 
 class MLIPTrainer(Trainer):

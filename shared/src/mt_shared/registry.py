@@ -249,11 +249,29 @@ def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+_CLASS_ATTRIBUTES = {
+    "__model__": (
+        "__checkpoint_version__",
+        "__default_metadata__",
+        "__supported_devices__",
+        "__supported_dtypes__",
+    ),
+    "__trainer__": ("__checkpoint_version__",),
+}
+
+
 def _check_exposed(module: ModuleType, entry: ArchitectureEntry) -> None:
     faults = [
         f"{attribute} must be a class"
         for attribute in ("__model__", "__trainer__")
         if not isinstance(getattr(module, attribute, None), type)
+    ]
+    faults += [
+        f"the class {part} lacks {attribute}"
+        for part, attributes in _CLASS_ATTRIBUTES.items()
+        for attribute in attributes
+        if isinstance(getattr(module, part, None), type)
+        and not hasattr(getattr(module, part), attribute)
     ]
     faults += [
         f'{attribute} must be a list of ("Name <mail>", "@handle")'

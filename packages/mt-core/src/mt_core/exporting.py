@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from mt_core.failures import is_out_of_memory
 from mt_core.lifecycle import first_party
 from mt_core.logs import logging_to, quiet_libraries
 from mt_core.runs import check_output, keep_existing
@@ -20,7 +21,7 @@ from mt_shared.contract import (
     metadata_to_dict,
     read_checkpoint,
 )
-from mt_shared.errors import CheckpointError, OptionsError, did_you_mean
+from mt_shared.errors import ArchitectureError, CheckpointError, OptionsError, did_you_mean
 from mt_shared.options import read_yaml
 from mt_shared.registry import load
 
@@ -76,7 +77,7 @@ def save_model(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with quiet_libraries():
-            partial.write_bytes(_program(model.export(given), extensions))
+            partial.write_bytes(_program(model, given, extensions))
         said = keep_existing(output)
         os.replace(partial, output)
     except OSError as error:
@@ -91,8 +92,37 @@ def save_model(
     return output
 
 
-def _program(exported: AtomisticModel, extensions: str | Path | None) -> bytes:
+def try_export(model: ModelInterface) -> None:
+    """Export a model to nowhere.
+
+    :raises ArchitectureError: where TorchScript refuses its code
+    """
+    with quiet_libraries():
+        _program(model, None, None)
+
+
+def _program(
+    model: ModelInterface, metadata: ModelMetadata | None, extensions: str | Path | None
+) -> bytes:
     """The content of an exported file.
+
+    :raises ArchitectureError: where TorchScript refuses the code of the model
+    """
+    try:
+        return _saved(model.export(metadata), extensions)
+    except (RuntimeError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise ArchitectureError(
+            "the model cannot be exported: its code is not what TorchScript understands.\n"
+            f"{type(error).__name__}: {error}\n"
+            "Once it is mended, a model that is trained already is exported from its checkpoint: "
+            "mt export"
+        ) from error
+
+
+def _saved(exported: AtomisticModel, extensions: str | Path | None) -> bytes:
+    """What metatomic writes.
 
     metatomic saves to a path alone, and torch ends the whole process when the disk there is full.
     So the path is one in memory, where the system has such, and Python writes to the disk.

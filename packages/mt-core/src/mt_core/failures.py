@@ -39,14 +39,15 @@ def _is_interruption(failure: BaseException) -> bool:
 def _explain_error(failure: BaseException) -> str | None:
     if isinstance(failure, UserError):
         return str(failure)
-    if _is_out_of_memory(failure):
+    if is_out_of_memory(failure):
         return OUT_OF_MEMORY.format(details=_first_line(failure) or "of the machine")
     if isinstance(failure, OSError):
         return _explain_os(failure)
     return None
 
 
-def _is_out_of_memory(failure: BaseException) -> bool:
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Whether the memory of the machine or of a device was not enough."""
     if isinstance(failure, MemoryError):
         return True
     torch = sys.modules.get("torch")

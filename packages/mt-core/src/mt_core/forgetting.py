@@ -78,6 +78,8 @@ def _run_of(checkpoint: Path) -> Path:
 
     :raises DataError: when it is not there
     """
+    if not checkpoint.is_file():
+        raise DataError(f"'{checkpoint}' is not there any more")
     if (checkpoint.parent / OPTIONS_FILE).is_file():
         return checkpoint.parent
     for root in dict.fromkeys([checkpoint.parent / OUTPUTS, OUTPUTS]):
@@ -96,9 +98,12 @@ def _validation_set(run: Path) -> list[Dataset]:
 
     :raises DataError: when the run had none, or its files have changed
     """
-    options = _from_folder(read_yaml(run / OPTIONS_FILE), run.resolve().parents[2])
+    # a run lies in outputs/DATE/TIME of the folder that it was started in
+    started_in = (run / "../../..").resolve()
+    options = _from_folder(read_yaml(run / OPTIONS_FILE), started_in)
     plan = parse_training(options, str(run / OPTIONS_FILE))
-    assert plan.seed is not None, "a run writes the seed that it has drawn"
+    if plan.seed is None:
+        raise DataError(f"{run / OPTIONS_FILE} has lost its seed")
     datasets = read_splits(plan, plan.seed).datasets[SPLIT]
     if not any(len(each) for each in datasets):
         raise DataError(f"the run {run} had no validation set")

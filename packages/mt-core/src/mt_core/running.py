@@ -13,7 +13,7 @@ import torch
 
 from mt_core.datasets import Splits, check_units, dataset_info, read_splits, unit_notes
 from mt_core.devices import choose_devices, choose_dtype
-from mt_core.exporting import check_extensions, model_from_checkpoint, save_model
+from mt_core.exporting import check_extensions, model_from_checkpoint, save_model, try_export
 from mt_core.forgetting import ForgettingCheck, begin_check
 from mt_core.lifecycle import find_entry, first_party, notice, stage_of
 from mt_core.logs import logging_to
@@ -194,6 +194,7 @@ def rehearse(task: Task, origins: str) -> None:
         model, trainer = make_model(task, splits)
         training, validation = splits.datasets["training"], splits.datasets["validation"]
         cost = trainer.dry_run(model, task.dtype, [task.device], training, validation)
+        try_export(model)
         _say_cost(task, model, cost)
 
 

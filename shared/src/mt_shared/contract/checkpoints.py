@@ -86,6 +86,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     :raises CheckpointError: for a missing, truncated or foreign file, or one that holds code
     """
     path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"'{path}' is a folder; name a checkpoint in it, such as model.ckpt")
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint '{path}'; check the path")
     try:

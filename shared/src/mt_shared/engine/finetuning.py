@@ -18,7 +18,7 @@ from mt_shared.engine.baselines import check_names, check_scales, fit_baselines,
 from mt_shared.engine.inheritance import inherit_heads
 from mt_shared.errors import OptionsError
 from mt_shared.model.base import BaseModel
-from mt_shared.model.lora import add_updates, is_of_update, linear_layers
+from mt_shared.model.lora import add_updates, is_of_update, largest_rank, linear_layers
 
 SECTION = "architecture.training.finetune"
 HEADS = "heads."
@@ -83,6 +83,18 @@ def say_what_trains(
         keeps_features = all(name.startswith(HEADS) for name in trained)
         changed = "" if keeps_features else "; what they predict changes with the features below"
         log.info(f"No labels of {', '.join(idle)}: heads and baselines stay as they are{changed}")
+    random = [
+        name
+        for name in model.heads
+        if name in info.targets
+        and name not in {*known.targets, *finetune["inherit_heads"]}
+        and not any(_is_within(each, [_head(name)]) for each in trained)
+    ]
+    if random:
+        log.warning(
+            f"the heads of the new targets {', '.join(random)} are random and do not train: name "
+            f"them in {SECTION}.config.modules, or let them inherit an old one"
+        )
     new_types = sorted(set(info.atomic_types) - set(known.atomic_types))
     if new_types and method != "full":
         log.warning(
@@ -113,6 +125,8 @@ def choose_parameters(model: BaseModel, trained: Collection[str], finetune: dict
         chosen = _chosen_by_name(able, heads, config["modules"])
     else:
         chosen = {name for name in able if _is_within(name, heads) or is_of_update(name)}
+    if not chosen:
+        raise OptionsError("this model has no parameters that these data could train")
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in chosen)
 
@@ -135,6 +149,12 @@ def add_low_rank_updates(model: BaseModel, config: dict[str, Any]) -> None:
         forms = ("{}", "{}.*", "*.{}")
         chosen = _matching(layers, patterns, forms, "target_modules", known)
         layers = {name: layer for name, layer in layers.items() if name in chosen}
+    largest = max(largest_rank(layer) for layer in layers.values())
+    if config["rank"] > largest:
+        raise OptionsError(
+            f"{SECTION}.config.rank: found {config['rank']}, but an update of these layers has at "
+            f"most the rank {largest}: {_list(layers)}"
+        )
     add_updates(list(layers.values()), config["rank"], config["alpha"])
 
 

@@ -34,7 +34,8 @@ from mt_shared.engine.repulsion import without_repulsion
 from mt_shared.engine.sampling import cut_batches, epoch_batches
 from mt_shared.engine.signals import StopRequest
 from mt_shared.engine.state import Best, Position, StateDict, Training
-from mt_shared.errors import UserError
+from mt_shared.errors import ArchitectureError, UserError
+from mt_shared.hypers import engine_defaults
 from mt_shared.model.base import BaseModel
 
 log = logging.getLogger("mt.train")
@@ -113,6 +114,7 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets: list[Dataset],
     ) -> Training:
         """Everything that is done once: baselines, neighbor lists, optimizer, saved state."""
+        self._check_hypers()
         model.to(device=device, dtype=dtype)
         train_datasets = without_repulsion(model, train_datasets)
         val_datasets = without_repulsion(model, val_datasets)
@@ -144,6 +146,16 @@ class Trainer(TrainerInterface[BaseModel]):
             self._restore(run)
         self._training = run
         return run
+
+    def _check_hypers(self) -> None:
+        """A package without a schema gets its own defaults alone."""
+        lacking = [name for name in engine_defaults() if name not in self.hypers]
+        if lacking:
+            raise ArchitectureError(
+                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
+                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
+                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
+            )
 
     def _restore(self, run: Training) -> None:
         assert self._saved is not None

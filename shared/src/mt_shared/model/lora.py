@@ -65,6 +65,12 @@ def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
     }
 
 
+def largest_rank(layer: torch.nn.Module) -> int:
+    """That an update of a layer can have: its inputs or its outputs, whichever are fewer."""
+    assert isinstance(layer.weight, torch.Tensor)
+    return min(layer.weight.shape[-2:])
+
+
 def add_updates(layers: list[torch.nn.Module], rank: int, alpha: float) -> None:
     """Give each layer an update, which changes nothing before it is trained."""
     for layer in layers:
