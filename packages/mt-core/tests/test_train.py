@@ -410,9 +410,10 @@ def test_finetuning_continues_all_weights_and_shifts_the_composition(
     shown = succeed(*MT_TRAIN.split(), "-r", flag, *SLOW)
     assert "Fine-tuning model.ckpt by the method 'full'" in shown
     after = errors_of_epochs(newest_run())[0]
-    for name in ("val forces RMSE [meV/A]", "val energy RMSE [meV/atom]"):
-        # the shift is fitted to the training set alone, and nothing else has moved
-        assert float(after[name]) == pytest.approx(float(before[name]), rel=0.15), name
+    forces, energy = "val forces RMSE [meV/A]", "val energy RMSE [meV/atom]"
+    assert float(after[forces]) == pytest.approx(float(before[forces]), rel=0.15)
+    # the shift takes a constant error of the short training along
+    assert float(after[energy]) < 1.15 * float(before[energy])
     predicted = mt_core.evaluate("model.pt", "eval.yaml").errors["ethanol.xyz"]["energy"]
     assert predicted.mae < 50
 

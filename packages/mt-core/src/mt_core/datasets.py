@@ -155,8 +155,9 @@ def _check_types(datasets: list[Dataset], split: str, known: Sequence[int]) -> N
             frame = data.frames[data.structures.system_of_atom[atom]]
             raise DataError(
                 f"{data.source}, frame {frame}: the {split} set holds the atomic type "
-                f"{data.structures.types[atom]}, and the training set has only {list(known)}; "
-                "remove the frame, or add such structures to the training set"
+                f"{data.structures.types[atom]}, and the model gets only {list(known)}; "
+                "remove the frame, or add the type to the training set and, where it is given, to "
+                "architecture.atomic_types"
             )
 
 

@@ -21,7 +21,13 @@ from mt_shared.contract import (
     metadata_to_dict,
     read_checkpoint,
 )
-from mt_shared.errors import ArchitectureError, CheckpointError, OptionsError, did_you_mean
+from mt_shared.errors import (
+    ArchitectureError,
+    CheckpointError,
+    OptionsError,
+    UserError,
+    did_you_mean,
+)
 from mt_shared.options import read_yaml
 from mt_shared.registry import load
 
@@ -110,7 +116,10 @@ def _program(
     """
     try:
         return _saved(model.export(metadata), extensions)
-    except (RuntimeError, TypeError) as error:
+    except (OSError, UserError):
+        raise
+    # TorchScript's errors have no class in common
+    except Exception as error:
         if is_out_of_memory(error):
             raise
         raise ArchitectureError(

@@ -30,7 +30,7 @@ def fit(model: Gap, data: Data, noise: Noise, typical: float, check: Callable[[]
     :param check: called between batches; it may raise to end the fit
     """
     check()
-    bases = choose_bases(model, data.structures)
+    bases = choose_bases(model, data.structures, data.gradients)
     equations = LeastSquares(torch.block_diag(*[basis.covariance() for basis in bases]))
     for batch in batches(data.structures):
         check()

@@ -26,8 +26,11 @@ CANDIDATES = 20
 """Environments that are looked at for each sparse point that is wanted."""
 
 
-def choose_bases(model: Gap, structures: Structures) -> list[Basis]:
-    """Sparse points with their directions, for each element; for a new model, its channels too."""
+def choose_bases(model: Gap, structures: Structures, gradients: list[str]) -> list[Basis]:
+    """Sparse points with their directions, for each element; for a new model, its channels too.
+
+    :param gradients: of ``positions`` and ``strain``, those that will be fitted
+    """
     hypers = model.hypers["krr"]
     structures = candidates(structures, hypers["num_sparse_points"])
     features = describe(model, structures)
@@ -36,7 +39,7 @@ def choose_bases(model: Gap, structures: Structures) -> list[Basis]:
     numbers = shares([len(part) for part in atoms], hypers["num_sparse_points"])
     chosen = [part[farthest_points(features[part], size)] for part, size in zip(atoms, numbers)]
     _say_points(model, [len(part) for part in atoms], numbers, [len(part) for part in chosen])
-    directions = choose_directions(model, structures, torch.cat(chosen))
+    directions = choose_directions(model, structures, gradients, torch.cat(chosen))
     parts = directions.split([len(part) for part in chosen])
     return [
         Basis(hypers["degree"], features[part], axes)
@@ -77,7 +80,9 @@ def mix_channels(model: Gap, coefficients: list[torch.Tensor]) -> None:
     )
 
 
-def choose_directions(model: Gap, structures: Structures, atoms: torch.Tensor) -> torch.Tensor:
+def choose_directions(
+    model: Gap, structures: Structures, gradients: list[str], atoms: torch.Tensor
+) -> torch.Tensor:
     """The directions (M, K, F) of these atoms (M,); zero where there are fewer."""
     number, num_features = model.hypers["krr"]["num_directions"], model.spectrum.num_features()
     found = torch.zeros(len(atoms), number, num_features, dtype=torch.float64)
@@ -88,23 +93,29 @@ def choose_directions(model: Gap, structures: Structures, atoms: torch.Tensor) -
         first, stop = structures.offsets[[batch[0], batch[-1] + 1]]
         inside = slice(*torch.searchsorted(ordered, torch.tensor([first, stop])).tolist())
         place = dict(zip((ordered[inside] - first).tolist(), places[inside].tolist(), strict=True))
+        chosen = np.array(list(place), dtype=np.int64)
         part = structures.subset(batch)
-        for atom, rows in _rows_of_atoms(model, part, np.array(list(place), dtype=np.int64)):
+        for atom, rows in _rows_of_atoms(model, part, gradients or ["positions"], chosen):
             axes = tangents(rows, number)
             found[place[atom], : len(axes)] = axes
     return found
 
 
 def _rows_of_atoms(
-    model: Gap, structures: Structures, atoms: np.ndarray
+    model: Gap, structures: Structures, gradients: list[str], atoms: np.ndarray
 ) -> Iterator[tuple[int, torch.Tensor]]:
-    """Each of these atoms with the derivatives (N, F) of its descriptor by positions."""
-    for of_species in densities(model, structures, ["positions"], atoms):
+    """Each of these atoms with the derivatives (N, F) of its descriptor."""
+    for of_species in densities(model, structures, gradients, atoms):
         for few in of_species.pieces(model.spectrum.num_features()):
-            (changes,) = few.changes
-            rows = model.spectrum.derivatives(few.coefficients, changes.coefficients, changes.atoms)
-            counts = torch.bincount(changes.atoms, minlength=len(few.centers))
-            yield from zip(few.centers.tolist(), rows.split(counts.tolist()), strict=True)
+            parts = []
+            for changes in few.changes:
+                rows = model.spectrum.derivatives(
+                    few.coefficients, changes.coefficients, changes.atoms
+                )
+                counts = torch.bincount(changes.atoms, minlength=len(few.centers))
+                parts.append(rows.split(counts.tolist()))
+            for atom, *found in zip(few.centers.tolist(), *parts, strict=True):
+                yield atom, torch.cat(found)
 
 
 def _say_points(model: Gap, available: list[int], wanted: list[int], chosen: list[int]) -> None:
