@@ -200,7 +200,8 @@ def rehearse(task: Task, origins: str) -> None:
 
 def _say_cost(task: Task, model: ModelInterface, cost: DryRun | None) -> None:
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    log.info(f"{parameters} parameters")
+    if parameters:  # what is fitted in closed form has none yet
+        log.info(f"{parameters} parameters")
     if cost is not None:
         epochs = task.plan.architecture.training["num_epochs"]
         log.info(

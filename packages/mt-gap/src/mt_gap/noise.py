@@ -8,6 +8,9 @@ from typing import Any
 RELATIVE = 0.002
 """Noise of the labels by their typical size, where the options do not give it."""
 
+RELATIVE_RESIDUAL = 0.01
+"""The same where another model explains a part: its errors are in what is left."""
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -23,14 +26,16 @@ class Noise:
     virial: float
 
 
-def noise_of(hypers: dict[str, Any], typical: float) -> Noise:
+def noise_of(hypers: dict[str, Any], typical: float, residual: bool) -> Noise:
     """What the options say; else, a small part of the typical size of the labels.
 
     ``regularizer`` is for all labels, and the other two are for theirs.
+
+    :param residual: whether the labels are what another model does not explain
     """
     energy = hypers["regularizer"]
     if energy is None:
-        energy = RELATIVE * typical
+        energy = typical * (RELATIVE_RESIDUAL if residual else RELATIVE)
     forces = hypers["regularizer_forces"]
     if forces is None:
         forces = energy

@@ -122,7 +122,8 @@ class GapTrainer(TrainerInterface[Gap]):
         typical = fit_scale(left.labels, left.labels.values, left.structures, target)
         scale = old.scale if model.is_fitted else typical
         set_baseline(model, name, Normalization(old.composition + change, scale))
-        fit(model, left, noise_of(self.hypers, typical), typical, check)
+        noise = noise_of(self.hypers, typical, residual=model.is_fitted)
+        fit(model, left, noise, typical, check)
 
     def _finish(self, model: Gap, metrics: list[Metric], train: Data, val: Data) -> None:
         errors = {"train": train, "val": val}
