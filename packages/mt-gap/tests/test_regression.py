@@ -100,7 +100,11 @@ def check(found: dict[str, list], expected: dict[str, list], looser: float = 1.0
     }
     for name, tolerance in tolerances.items():
         np.testing.assert_allclose(
-            found[name], expected[name], rtol=0, atol=looser * tolerance, err_msg=f"{name} have changed"
+            found[name],
+            expected[name],
+            rtol=0,
+            atol=looser * tolerance,
+            err_msg=f"{name} have changed",
         )
 
 
