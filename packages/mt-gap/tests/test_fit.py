@@ -29,10 +29,10 @@ def squares(model, structures):
         points = model.spectrum(few.coefficients)
         products = points[:, :, None] * points[:, None, :]
         energies[:, few.kind].index_add_(0, few.systems, products)
-        for changes in few.changes:
-            rows = model.spectrum.derivatives(few.coefficients, changes.coefficients, changes.atoms)
-            half = rows[:, :, None] * points[changes.atoms][:, None, :]
-            gradients[:, few.kind].index_add_(0, changes.places, half + half.transpose(1, 2))
+        for each in few.derivatives:
+            rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
+            half = rows[:, :, None] * points[each.atoms][:, None, :]
+            gradients[:, few.kind].index_add_(0, each.places, half + half.transpose(1, 2))
     return torch.cat([energies.flatten(1), by_strain(structures, gradients).flatten(1)])
 
 

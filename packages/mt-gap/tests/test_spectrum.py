@@ -73,9 +73,9 @@ def gradients_of_sums(model, structures, weights):
     length = 3 * structures.num_atoms + 9 * structures.num_systems
     found = torch.zeros(length, dtype=torch.float64)
     for few in densities(model, structures, ["positions", "strain"]):
-        for changes in few.changes:
-            rows = model.spectrum.derivatives(few.coefficients, changes.coefficients, changes.atoms)
-            found.index_add_(0, changes.places, rows @ weights)
+        for each in few.derivatives:
+            rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
+            found.index_add_(0, each.places, rows @ weights)
     return by_strain(structures, found)
 
 

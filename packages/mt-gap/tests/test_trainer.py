@@ -3,6 +3,7 @@
 import csv
 import logging
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ import torch
 from mt_gap.data import gather
 from mt_gap.model import Gap
 from mt_gap.report import unexplained
+from mt_gap.sparse_points import candidates, choose_bases
 from mt_gap.trainer import GapTrainer
 from mt_shared.contract import DatasetInfo, Interrupted, TargetInfo, read_checkpoint
 from mt_shared.data.dataset import TargetLabels
@@ -56,6 +58,17 @@ def test_copies_are_no_sparse_points(train, dataset, frames, hypers, caplog):
     assert "Sparse points: 24 (" in caplog.text
     assert "24 more would be copies of these" in caplog.text
     assert force_error(model, twice) < 0.3
+
+
+def test_rare_elements_get_their_points(structures, frames):
+    """Of many structures, the few with an element of their own are looked at."""
+    many = frames(1) * 1000
+    rare = many[0].copy()
+    rare.numbers[2] = 7
+    many[123] = many[124] = rare
+    found = candidates(structures(many), num_points=10)
+    assert found.num_systems < 400
+    assert (found.types == 7).sum() == 2
 
 
 def test_a_single_atom_can_be_fitted(train, dataset, frames, info):
@@ -181,6 +194,29 @@ def test_finetuning_adds_what_the_model_does_not_explain(train, dataset, frames,
     for kept, each in zip(points, tuned.sparse_sums()):
         assert torch.equal(kept, each.points[: len(kept)])
         assert len(each.points) > len(kept)
+
+
+def test_interrupted_finetuning_begins_anew(train, dataset, frames, hypers, tmp_path, monkeypatch):
+    """What is left of it is the model that it began with."""
+    train(dataset(frames(6)))
+    start, few = tmp_path / "start.ckpt", slightly_other(dataset(frames(4, seed=20)))
+    shutil.copyfile(tmp_path / "model.ckpt", start)
+    old, trainer = restarted(start, hypers(), "finetune")
+    expected = train(few, model=old, trainer=trainer)
+
+    def interrupted(*arguments):
+        os.kill(os.getpid(), signal.SIGINT)
+        return choose_bases(*arguments)
+
+    old, trainer = restarted(start, hypers(), "finetune")
+    monkeypatch.setattr("mt_gap.fitting.choose_bases", interrupted)
+    with pytest.raises(Interrupted) as stopped:
+        train(few, model=old, trainer=trainer)
+    monkeypatch.undo()
+    model, trainer = restarted(stopped.value.checkpoint, hypers())
+    train(few, model=model, trainer=trainer)
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
 
 
 def slightly_other(data):

@@ -29,8 +29,8 @@ PIECE = 2**19
 
 
 @dataclass(frozen=True)
-class Changes:
-    """Derivatives of the densities around atoms.
+class Derivatives:
+    """Of the densities around atoms.
 
     Gradients of the energies of some structures are in a row: dE/dr of all their atoms, then dE/dh
     of each structure, by the vectors h of its cell; L = 3 A + 9 S.
@@ -44,12 +44,12 @@ class Changes:
     atoms: torch.Tensor
     places: torch.Tensor
 
-    def part(self, start: int, stop: int) -> Changes:
+    def part(self, start: int, stop: int) -> Derivatives:
         """Those of the atoms ``start`` to ``stop``, which are counted from zero."""
         bounds = torch.searchsorted(self.atoms, torch.tensor([start, stop]))
         rows = slice(int(bounds[0]), int(bounds[1]))
         coefficients = [values[rows] for values in self.coefficients]
-        return Changes(coefficients, self.atoms[rows] - start, self.places[rows])
+        return Derivatives(coefficients, self.atoms[rows] - start, self.places[rows])
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ class Densities:
     :param centers: (A,) int64, the atoms among all of the structures
     :param systems: (A,) int64, the structure of each atom
     :param coefficients: for each degree l, (A, 2 l + 1, C)
-    :param changes: by positions, and maybe by cells
+    :param derivatives: by positions, and maybe by cells
     """
 
     kind: int
     centers: torch.Tensor
     systems: torch.Tensor
     coefficients: list[torch.Tensor]
-    changes: list[Changes]
+    derivatives: list[Derivatives]
 
     def pieces(self, num_features: int) -> Iterator[Densities]:
         """Few atoms at a time."""
         num_atoms = len(self.systems)
-        num_rows = sum(len(changes.atoms) for changes in self.changes)
+        num_rows = sum(len(each.atoms) for each in self.derivatives)
         number = max(1, PIECE * num_atoms // max(num_rows * num_features, 1))
         for start in range(0, num_atoms, number):
             stop = min(start + number, num_atoms)
@@ -81,7 +81,7 @@ class Densities:
                 centers=self.centers[start:stop],
                 systems=self.systems[start:stop],
                 coefficients=[values[start:stop] for values in self.coefficients],
-                changes=[changes.part(start, stop) for changes in self.changes],
+                derivatives=[each.part(start, stop) for each in self.derivatives],
             )
 
 
@@ -161,7 +161,7 @@ def _densities(
     for kind, number in enumerate(model.atomic_types):
         blocks = expansion.blocks({"center_type": number})
         owners, within = blocks[0].samples.values.to(torch.int64).T
-        changes = []
+        derivatives = []
         for name in wanted:
             parts = [block.gradient(name) for block in blocks]
             samples = parts[0].samples.values.to(torch.int64)
@@ -170,16 +170,16 @@ def _densities(
             else:
                 first = 3 * structures.num_atoms + 9 * owners[samples[:, 0]]
             values = [part.values.flatten(1, -3) for part in parts]
-            each = torch.arange(values[0].shape[1])
-            changes.append(
-                Changes(
+            components = torch.arange(values[0].shape[1])
+            derivatives.append(
+                Derivatives(
                     coefficients=[value.flatten(0, 1) for value in values],
-                    atoms=samples[:, 0].repeat_interleave(len(each)),
-                    places=(first[:, None] + each).flatten(),
+                    atoms=samples[:, 0].repeat_interleave(len(components)),
+                    places=(first[:, None] + components).flatten(),
                 )
             )
         coefficients = [block.values for block in blocks]
-        yield Densities(kind, offsets[owners] + within, owners, coefficients, changes)
+        yield Densities(kind, offsets[owners] + within, owners, coefficients, derivatives)
 
 
 def by_strain(structures: Structures, gradients: torch.Tensor) -> torch.Tensor:
@@ -194,7 +194,7 @@ def by_strain(structures: Structures, gradients: torch.Tensor) -> torch.Tensor:
         positions = structures.positions[first:stop] - structures.positions[first]
         vectors = np.concatenate([positions, structures.periodic_cells[number]])
         cell = slice(start + 9 * number, start + 9 * (number + 1))
-        changes = torch.cat([gradients[3 * first : 3 * stop], gradients[cell]])
-        products = torch.from_numpy(vectors).T @ changes.reshape(len(vectors), -1)
+        rows = torch.cat([gradients[3 * first : 3 * stop], gradients[cell]])
+        products = torch.from_numpy(vectors).T @ rows.reshape(len(vectors), -1)
         found[cell] = products.reshape(gradients[cell].shape)
     return found

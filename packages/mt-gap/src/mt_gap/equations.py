@@ -57,10 +57,9 @@ class LeastSquares:
 
 def _cholesky(covariance: torch.Tensor) -> torch.Tensor:
     """The lower factor of a matrix with ones on its diagonal, made definite."""
-    jitter = JITTER
     identity = torch.eye(len(covariance), dtype=covariance.dtype)
-    while True:
+    for jitter in (JITTER, 1e2 * JITTER, 1e4 * JITTER):
         factor, failed = torch.linalg.cholesky_ex(covariance + jitter * identity)
         if not failed:
             return factor
-        jitter *= 10
+    raise ArithmeticError("the covariance of the functions is not positive: a fault of mt-gap")

@@ -77,12 +77,10 @@ def evaluate(
         for few in of_species.pieces(model.spectrum.num_features()):
             features = model.spectrum(few.coefficients)
             energies[:, columns].index_add_(0, few.systems, basis.values(features))
-            for changes in few.changes:
-                rows = model.spectrum.derivatives(
-                    few.coefficients, changes.coefficients, changes.atoms
-                )
-                found = basis.derivatives(features, rows, changes.atoms)
-                slopes[:, columns].index_add_(0, changes.places, found)
+            for each in few.derivatives:
+                rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
+                found = basis.derivatives(features, rows, each.atoms)
+                slopes[:, columns].index_add_(0, each.places, found)
     return energies, by_strain(structures, slopes) if "strain" in gradients else slopes
 
 
@@ -119,10 +117,10 @@ def _raw_predictions(model: Gap, structures: Structures, gradients: list[str]) -
         atomic = model.sparse_sums()[few.kind](model.spectrum(coefficients))
         energies.index_add_(0, few.systems, atomic.detach())
         by_coefficient = torch.autograd.grad(atomic.sum(), coefficients)
-        for changes in few.changes:
-            for values, each in zip(changes.coefficients, by_coefficient, strict=True):
-                along = (values * each[changes.atoms]).sum((1, 2))
-                slopes.index_add_(0, changes.places, along)
+        for each in few.derivatives:
+            for values, slope in zip(each.coefficients, by_coefficient, strict=True):
+                along = (values * slope[each.atoms]).sum((1, 2))
+                slopes.index_add_(0, each.places, along)
     slopes = by_strain(structures, slopes)
     arrays = {
         "positions": slopes[:num_moves].reshape(-1, 3).numpy(),

@@ -25,6 +25,9 @@ log = logging.getLogger("mt.train")
 CANDIDATES = 20
 """Environments that are looked at for each sparse point that is wanted."""
 
+CANDIDATES_OF_ELEMENT = 4
+"""The same for the sparse points of each element, where there are so many."""
+
 
 def choose_bases(model: Gap, structures: Structures, gradients: list[str]) -> list[Basis]:
     """Sparse points with their directions, for each element; for a new model, its channels too.
@@ -48,9 +51,20 @@ def choose_bases(model: Gap, structures: Structures, gradients: list[str]) -> li
 
 
 def candidates(structures: Structures, num_points: int) -> Structures:
-    """Structures at even intervals, with enough atoms to choose sparse points from."""
+    """Structures at even intervals, with enough atoms to choose sparse points from.
+
+    More of those that have a rare element, so that its few environments are not passed over.
+    """
     step = math.ceil(structures.num_atoms / max(CANDIDATES * num_points, 10 * BATCH_ATOMS))
-    return structures.subset(np.arange(0, structures.num_systems, step))
+    chosen = set(range(0, structures.num_systems, step))
+    elements = np.unique(structures.types)
+    for element in elements:
+        of_element = structures.types == element
+        counts = np.add.reduceat(of_element, structures.offsets[:-1], dtype=np.int64)
+        if counts[sorted(chosen)].sum() < CANDIDATES_OF_ELEMENT * num_points / len(elements):
+            step = math.ceil(len(elements) * counts.sum() / (CANDIDATES_OF_ELEMENT * num_points))
+            chosen.update(np.flatnonzero(counts)[::step].tolist())
+    return structures.subset(sorted(chosen))
 
 
 def describe(model: Gap, structures: Structures) -> torch.Tensor:
@@ -108,11 +122,9 @@ def _rows_of_atoms(
     for of_species in densities(model, structures, gradients, atoms):
         for few in of_species.pieces(model.spectrum.num_features()):
             parts = []
-            for changes in few.changes:
-                rows = model.spectrum.derivatives(
-                    few.coefficients, changes.coefficients, changes.atoms
-                )
-                counts = torch.bincount(changes.atoms, minlength=len(few.centers))
+            for each in few.derivatives:
+                rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
+                counts = torch.bincount(each.atoms, minlength=len(few.centers))
                 parts.append(rows.split(counts.tolist()))
             for atom, *found in zip(few.centers.tolist(), *parts, strict=True):
                 yield atom, torch.cat(found)

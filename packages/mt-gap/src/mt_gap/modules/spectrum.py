@@ -43,7 +43,7 @@ class PowerSpectrum(torch.nn.Module):
         return sum(len(part.places) for part in self.parts())
 
     def derivatives(
-        self, coefficients: List[torch.Tensor], changes: List[torch.Tensor], atoms: torch.Tensor
+        self, coefficients: List[torch.Tensor], derivatives: List[torch.Tensor], atoms: torch.Tensor
     ) -> torch.Tensor:
         """Derivatives of the descriptors (N, F) from those of the coefficients (N, 2 l + 1, C).
 
@@ -54,7 +54,7 @@ class PowerSpectrum(torch.nn.Module):
         rows = torch.cat(
             [
                 part.derivatives(values, change, atoms)
-                for part, values, change in zip(parts, coefficients, changes)
+                for part, values, change in zip(parts, coefficients, derivatives)
             ],
             1,
         )
@@ -95,11 +95,11 @@ class Degree(torch.nn.Module):
         return products[:, self.places] * self.factors
 
     def derivatives(
-        self, coefficients: torch.Tensor, changes: torch.Tensor, atoms: torch.Tensor
+        self, coefficients: torch.Tensor, derivatives: torch.Tensor, atoms: torch.Tensor
     ) -> torch.Tensor:
         """Derivatives of :meth:`forward` (N, Q (Q + 1) / 2) from those of the coefficients."""
         mixed = coefficients @ self.mixing
-        products = (changes @ self.mixing).transpose(1, 2) @ mixed[atoms]
+        products = (derivatives @ self.mixing).transpose(1, 2) @ mixed[atoms]
         return (products + products.transpose(1, 2)).flatten(1)[:, self.places] * self.factors
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
