@@ -57,7 +57,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_eval(commands)
     _add_export(commands)
     _add_list(commands)
+    _add_describe(commands)
+    _add_new(commands)
+    _add_conformance(commands)
     _add_example(commands)
+    _add_doctor(commands)
     _add_completion(commands)
     return parser
 
@@ -90,6 +94,11 @@ def _add_train(commands: Any) -> None:
         "--allow-changes",
         action="store_true",
         help="restart although options or data have changed since the checkpoint",
+    )
+    parser.add_argument(
+        "--allow-deprecated",
+        action="store_true",
+        help="train a deprecated architecture although its date of removal has passed",
     )
     parser.add_argument(
         "-r",
@@ -142,6 +151,44 @@ def _add_list(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", default=False, help="for programs")
 
 
+def _add_describe(commands: Any) -> None:
+    parser = _command(commands, "describe", _describe, "show what an architecture is and can do")
+    parser.add_argument("name", metavar="NAME", help="an installed architecture; see mt list")
+    parser.add_argument(
+        "--defaults",
+        action="store_true",
+        help="print a complete commented options section to start from",
+    )
+
+
+def _add_new(commands: Any) -> None:
+    parser = _command(commands, "new", _new, "write the package of a new architecture")
+    parser.add_argument("name", metavar="NAME", help="of the architecture, such as my_network")
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where to write it (default: mt-NAME in this folder)"
+    )
+    parser.add_argument(
+        "--mlip",
+        action="store_true",
+        help="a model of energies and forces, as short as it can be",
+    )
+
+
+def _add_conformance(commands: Any) -> None:
+    parser = _command(
+        commands, "conformance", _conformance, "prove that an architecture keeps the contract"
+    )
+    parser.epilog = "Options of pytest follow after --: mt conformance NAME -- -n 2 -k outputs"
+    parser.add_argument("name", metavar="NAME", help="an installed architecture; see mt list")
+    parser.add_argument(
+        "pytest_options", metavar="OPTION", nargs="*", default=[], help="for pytest, after --"
+    )
+
+
+def _add_doctor(commands: Any) -> None:
+    _command(commands, "doctor", _doctor, "look for faults in this installation, for a report")
+
+
 def _add_example(commands: Any) -> None:
     parser = _command(commands, "example", _example, "copy an example, or list the examples")
     parser.add_argument("name", metavar="NAME", nargs="?", default=None)
@@ -191,6 +238,33 @@ def _list(json: bool) -> None:
     from mt_core.listing import as_json, as_table, rows
 
     print(as_json(rows()) if json else as_table(rows()))
+
+
+def _describe(name: str, **given: Any) -> None:
+    from mt_core.describing import describe
+
+    print(describe(name, **given))
+
+
+def _new(name: str, **given: Any) -> None:
+    from mt_core.new_package import create, next_steps
+
+    paths = create(name, **given)
+    for path in paths:
+        print(path)
+    print(next_steps(name, paths))
+
+
+def _conformance(name: str, pytest_options: list[str]) -> None:
+    from mt_core.proving import prove
+
+    prove(name, pytest_options)
+
+
+def _doctor() -> None:
+    from mt_core.doctor import report
+
+    print(report())
 
 
 def _example(name: str | None, folder: str) -> None:
