@@ -59,7 +59,8 @@ def targets_of_atoms(capabilities: Capabilities) -> bool:
 
 
 def several_targets(capabilities: Capabilities) -> bool:
-    return bool(capabilities["multiple_targets"])
+    """Of any quantity: the tests have a charge beside the energy."""
+    return bool(capabilities["multiple_targets"]) and "quantities" not in capabilities
 
 
 def finite_range(capabilities: Capabilities) -> bool:
@@ -87,6 +88,26 @@ def double_precision(capabilities: Capabilities) -> bool:
 
 def both_precisions(capabilities: Capabilities) -> bool:
     return {"float32", "float64"} <= set(capabilities["dtypes"])
+
+
+def names_dtype(name: str) -> Ability:
+    """It runs in this floating-point type."""
+    return lambda capabilities: name in capabilities["dtypes"]
+
+
+def names_device(name: str) -> Ability:
+    """It runs on this kind of device."""
+    return lambda capabilities: name in capabilities["devices"]
+
+
+def names_target(kind: str, sample_kind: str) -> Ability:
+    """It predicts targets of this type, of structures (``system``) or of atoms."""
+    return lambda capabilities: sample_kind in capabilities["targets"].get(kind, [])
+
+
+def augmented(symmetry: str) -> Ability:
+    """The symmetry is learnt, from training data in many guises."""
+    return lambda capabilities: bool(capabilities["symmetries"][symmetry] == "augmentation")
 
 
 def exact(symmetry: str) -> Ability:

@@ -9,8 +9,7 @@ import pytest
 import torch
 from metatomic.torch import load_atomistic_model
 
-from mt_conformance.commands import mt
-from mt_conformance.data import ETHANOL, ICE, Examples
+from mt_conformance.data import Examples
 from mt_conformance.models import dataset_info_for, new_model, preferred_dtype
 from mt_conformance.predictor import Predictor, exported_predictor, predictor_of
 from mt_conformance.runs import Runs
@@ -93,14 +92,9 @@ def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> SharedFolders:
 
 
 @pytest.fixture(scope="session")
-def examples(shared_folders: SharedFolders) -> Examples:
-    """The examples that are shipped with mt-core."""
-
-    def copy(folder: Path) -> None:
-        for name in (ETHANOL, ICE):
-            mt("example", name, name, folder=folder).check()
-
-    return Examples(shared_folders.get("examples", copy))
+def examples() -> Examples:
+    """The structures of the suite."""
+    return Examples()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The shipped examples, and small files cut out of them without touching a digit."""
+"""Structures with labels, and small files cut out of them without touching a digit."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from mt_conformance.abilities import Capabilities, forces, stress
 
 ETHANOL = "ethanol"
 ICE = "ice"
+FRAMES = Path(__file__).with_name("frames")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A folder with a folder for each shipped example: molecules of ethanol, and cells of ice."""
+    """A folder with a file for each: molecules of ethanol, and cells of ice."""
 
-    folder: Path
+    folder: Path = FRAMES
 
     def structures(self, name: str, number: int) -> list[ase.Atoms]:
         """The first structures of an example, without their labels."""
@@ -39,7 +40,7 @@ class Examples:
         return path
 
     def _file(self, name: str) -> Path:
-        return self.folder / name / f"{name}.xyz"
+        return self.folder / f"{name}.xyz"
 
 
 def _frames(text: str) -> Iterator[str]:

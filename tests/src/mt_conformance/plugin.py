@@ -6,6 +6,8 @@ Every pytest beside it loads it, so that it imports next to nothing: the fixture
 
 import pytest
 
+from mt_conformance.providing import left_out
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("mt-conformance").addoption(
@@ -27,6 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
     _check_names(config.getoption("--architecture") or [])
+
+
+# quoted: the lowest pytest has no public name for it
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
+    """Say at the end what the architectures leave out, so that it was not tested."""
+    missing = left_out(terminalreporter.getreports("skipped"))
+    if missing:
+        terminalreporter.section("not provided")
+        for what in missing:
+            terminalreporter.line(what)
 
 
 def _check_names(names: list[str]) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ase
+import numpy as np
 import torch
 from ase.neighborlist import neighbor_list
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -43,13 +45,14 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A model and what it wants of a structure."""
+    """A model, which is on ``device`` already, and what it wants of a structure."""
 
     model: ModelInterface | AtomisticModel
     requested: list[NeighborListOptions]
     outputs: dict[str, ModelOutput]
     dtype: torch.dtype
     is_exported: bool
+    device: str = "cpu"
 
     def run(
         self,
@@ -70,7 +73,7 @@ class Predictor:
     ) -> torch.Tensor:
         """The values (S, P) or (A, P) of one output."""
         result = self.run(structures, {name: kind}, selected)[name].block().values
-        return result.detach().to(torch.float64)
+        return result.detach().cpu().to(torch.float64)
 
     def gradients(self, structures: Sequence[ase.Atoms]) -> Gradients:
         """Energies with their derivatives, by positions and strain."""
@@ -83,9 +86,9 @@ class Predictor:
         self, structures: Sequence[ase.Atoms]
     ) -> tuple[list[System], torch.Tensor, torch.Tensor]:
         """Systems whose positions (A, 3) and cells are strained by the identity (S, 3, 3)."""
-        arrays = [torch.tensor(atoms.positions, dtype=self.dtype) for atoms in structures]
+        arrays = [self._tensor(atoms.positions) for atoms in structures]
         positions = torch.cat(arrays).requires_grad_()
-        strains = torch.eye(3, dtype=self.dtype).repeat(len(structures), 1, 1).requires_grad_()
+        strains = self._tensor(np.eye(3)).repeat(len(structures), 1, 1).requires_grad_()
         parts = positions.split([len(atoms) for atoms in structures])
         systems = [
             self._system(atoms, part @ strain, strain)
@@ -94,18 +97,20 @@ class Predictor:
         return systems, positions, strains
 
     def _system(self, atoms: ase.Atoms, positions: torch.Tensor, strain: torch.Tensor) -> System:
-        cell = torch.tensor(periodic_cell(atoms), dtype=self.dtype)
         system = System(
-            types=torch.tensor(atoms.numbers, dtype=torch.int32),
+            types=torch.tensor(atoms.numbers, dtype=torch.int32, device=self.device),
             positions=positions,
-            cell=cell @ strain,
-            pbc=torch.tensor(atoms.pbc),
+            cell=self._tensor(periodic_cell(atoms)) @ strain,
+            pbc=torch.tensor(atoms.pbc, device=self.device),
         )
         for options in self.requested:
-            neighbors = neighbors_of(atoms, options, self.dtype)
+            neighbors = neighbors_of(atoms, options, self.dtype).to(device=self.device)
             register_autograd_neighbors(system, neighbors, check_consistency=True)
             system.add_neighbor_list(options, neighbors)
         return system
+
+    def _tensor(self, numbers: Any) -> torch.Tensor:
+        return torch.tensor(numbers, dtype=self.dtype, device=self.device)
 
     def _run(
         self, systems: list[System], kinds: dict[str, str], selected: Selection | None
@@ -117,7 +122,7 @@ class Predictor:
         labels = None
         if selected is not None:
             pairs = torch.tensor(list(selected), dtype=torch.int32).reshape(-1, 2)
-            labels = Labels(["system", "atom"], pairs)
+            labels = Labels(["system", "atom"], pairs).to(self.device)
         results: dict[str, TensorMap]
         if self.is_exported:
             options = ModelEvaluationOptions("angstrom", outputs, selected_atoms=labels)

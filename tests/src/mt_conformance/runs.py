@@ -37,6 +37,7 @@ EXTENSIONS = "extensions"
 # extended xyz has eight decimals of forces: enough for float32, and metatensor files have no stress
 PREDICTED = {32: ["predicted.xyz"], 64: ["predicted.xyz", "predicted.mts"]}
 NUM_EPOCHS = 6
+NUM_LEARNT = 5
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class Runs:
     def _make_learnt(self, folder: Path) -> None:
         number = self.subject.num_epochs_to_learn
         hypers = {"num_epochs": number, "batch_size": 2, "log_interval": number}
-        train(folder, self.energy_options(slice(5), folder, **hypers))
+        train(folder, self.energy_options(slice(NUM_LEARNT), folder, **hypers))
 
     def _make_several(self, folder: Path) -> None:
         capabilities = self.subject.capabilities

@@ -39,9 +39,9 @@ def _turned(atoms: ase.Atoms, matrix: np.ndarray) -> Guise:
     return Guise(turned, np.arange(len(atoms)), matrix)
 
 
-def rotated(atoms: ase.Atoms) -> Guise:
+def rotated(atoms: ase.Atoms, seed: int = 7) -> Guise:
     """Turned, its cell with it."""
-    matrix, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(3, 3)))
+    matrix, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
     return _turned(atoms, matrix * np.linalg.det(matrix))
 
 
@@ -103,6 +103,16 @@ def tiny_cell() -> ase.Atoms:
         cell=[[2.0, 0.1, 0.0], [0.3, 2.1, -0.2], [0.0, 0.4, 1.9]],
         pbc=True,
     )
+
+
+def in_large_cell(atoms: ase.Atoms) -> ase.Atoms:
+    """In a periodic cell of many times its size, and across its boundary."""
+    inside = atoms.copy()
+    inside.cell = 5 * FAR * np.array([[1.0, 0.0, 0.0], [0.1, 1.1, 0.0], [0.0, -0.2, 0.9]])
+    inside.pbc = True
+    inside.positions -= inside.positions.mean(0)
+    inside.wrap()
+    return inside
 
 
 def in_void(atoms: ase.Atoms, directions: int) -> tuple[ase.Atoms, ase.Atoms]:

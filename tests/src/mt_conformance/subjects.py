@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from mt_conformance.abilities import DEFAULT_CAPABILITIES, Capabilities
 from mt_shared.contract import Architecture
+from mt_shared.errors import UserError
 from mt_shared.hypers import Hypers, merge_hypers, resolve_hypers
 from mt_shared.options import deep_merge
 from mt_shared.registry import ArchitectureEntry, installed, load
+
+CONFORMANCE = "conformance.py"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Tolerances:
     """An engine against ``mt eval`` in float64."""
     learnt: float = 0.3
     """Force error (energy error without forces) of a learnt tiny set, by that of the baseline."""
+    augmented: float = 0.3
+    """Deviation of forces on turned structures, where rotations are learnt, by the forces."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Subject:
     """One architecture under test.
 
     ``hypers`` are the tiny ones of its ``conformance.py``: what differs from its defaults in the
-    sections ``model`` and ``training``.
+    sections ``model`` and ``training``; ``fault`` says why that file cannot be used, if so.
     """
 
     entry: ArchitectureEntry
@@ -53,6 +57,7 @@ class Subject:
     tolerances: Tolerances = field(default_factory=Tolerances)
     expected_failures: dict[str, str] = field(default_factory=dict)
     num_epochs_to_learn: int = 200
+    fault: str | None = None
 
     @property
     def name(self) -> str:
@@ -61,7 +66,7 @@ class Subject:
     @property
     def capabilities(self) -> Capabilities:
         given = self.entry.capabilities
-        return DEFAULT_CAPABILITIES if given is None else given
+        return _assumed_of(self.name) if given is None else given
 
     @property
     def model_options(self) -> set[str]:
@@ -88,9 +93,17 @@ class Subject:
 def subject_of(name: str) -> Subject:
     """The installed architecture of a name; a broken one too, whose tests then say why."""
     entry = installed()[name]
-    module = None if entry.error else _conformance_module(entry)
-    if module is None:
+    if entry.error:
         return Subject(entry)
+    try:
+        module = _conformance_module(entry)
+        return Subject(entry) if module is None else _described(entry, module)
+    # whatever a stranger's file raises is a fault of that file
+    except Exception as error:
+        return Subject(entry, fault=f"{type(error).__name__}: {error}")
+
+
+def _described(entry: ArchitectureEntry, module: ModuleType) -> Subject:
     return Subject(
         entry,
         hypers=getattr(module, "HYPERS", {}),
@@ -102,5 +115,18 @@ def subject_of(name: str) -> Subject:
 
 def _conformance_module(entry: ArchitectureEntry) -> ModuleType | None:
     """The architecture's ``conformance.py``, which a stranger's package may leave out."""
-    name = f"{entry.module}.conformance"
-    return import_module(name) if find_spec(name) else None
+    if entry.folder is None or not (entry.folder / CONFORMANCE).is_file():
+        return None
+    return import_module(f"{entry.module}.conformance")
+
+
+@cache
+def _assumed_of(name: str) -> Capabilities:
+    """What is taken for granted without ``capabilities.yaml``, but for what its class says."""
+    try:
+        model_class = load(name).model_class
+    except UserError:
+        return DEFAULT_CAPABILITIES
+    dtypes = [str(dtype).removeprefix("torch.") for dtype in model_class.__supported_dtypes__]
+    devices = list(model_class.__supported_devices__)
+    return DEFAULT_CAPABILITIES | {"dtypes": dtypes, "devices": devices}

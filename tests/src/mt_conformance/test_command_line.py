@@ -6,7 +6,6 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-import pytest
 from metatensor.torch import load as load_tensor_map
 from metatomic.torch import load_atomistic_model
 
@@ -15,6 +14,7 @@ from mt_conformance.commands import mt
 from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, ICE, Examples, data_set
 from mt_conformance.predictor import exported_predictor
+from mt_conformance.providing import not_provided
 from mt_conformance.runs import EVAL_OPTIONS, EXTENSIONS, OPTIONS, Runs, write_options
 from mt_conformance.subjects import Subject
 
@@ -127,7 +127,7 @@ def test_misspelt_hyper_stops_the_training(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: see the test of the same name in `test_hypers.py`.
     """
     if runs.subject.entry.schema is None:
-        pytest.skip("not provided: schema-hypers.json; hypers pass unchecked")
+        not_provided("schema-hypers.json; hypers pass unchecked", runs.subject.name)
     options = runs.reference_options(tmp_path)
     options["architecture"]["model"] = {"no_such_hyper": 1}
     write_options(tmp_path / OPTIONS, options)
@@ -142,7 +142,7 @@ def test_missing_ability_is_refused(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: if the architecture is able to learn vectors, name `cartesian` there.
     """
     if runs.subject.entry.capabilities is None:
-        pytest.skip("not provided: capabilities.yaml")
+        not_provided("capabilities.yaml; nothing is refused beforehand", runs.subject.name)
     vector = {"key": "dipole", "type": {"cartesian": {"rank": 1}}}
     options = runs.options(data_set("not_there.xyz", {"mtt::vector": vector}))
     write_options(tmp_path / OPTIONS, options)

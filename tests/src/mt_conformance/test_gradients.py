@@ -11,6 +11,7 @@ import torch
 from mt_conformance.abilities import double_precision, forces, needs, stress
 from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, ICE, Examples
+from mt_conformance.models import ATOMIC_TYPES
 from mt_conformance.predictor import Predictor
 from mt_conformance.structures import single_atom
 from mt_conformance.subjects import Subject
@@ -114,6 +115,19 @@ def test_net_force_is_zero(subject: Subject, exported: Predictor, examples: Exam
     for atoms in structures:
         total = exported.gradients([atoms]).forces.sum(0)
         assert_close(total, np.zeros(3), subject.tolerances.same, f"net force on {atoms.symbols}")
+
+
+@needs(forces)
+def test_single_atom_has_no_forces(subject: Subject, exported: Predictor) -> None:
+    """An atom without neighbors feels no force.
+
+    IF IT FAILS: and it is NaN, a norm or a root of zero has no derivative; else the energy depends
+    on where the atom is.
+    """
+    for atomic_number in ATOMIC_TYPES:
+        found = exported.gradients([single_atom(atomic_number)]).forces
+        tolerance = subject.tolerances.same
+        assert_close(found, np.zeros((1, 3)), tolerance, "forces on a single atom")
 
 
 @needs(forces, double_precision)

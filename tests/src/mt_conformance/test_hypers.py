@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 
+from mt_conformance.providing import not_provided
 from mt_conformance.subjects import Subject
 from mt_shared.errors import OptionsError
+from mt_shared.hyper_table import Hyper, hyper_table
 from mt_shared.hypers import merge_hypers, resolve_hypers
 
 SECTIONS = ["model", "training"]
+WITHOUT_TYPE = "a value"
+NUMBERS = ("a number", "a whole number")
 
 
 @pytest.fixture
 def with_schema(subject: Subject) -> Subject:
     if subject.entry.schema is None:
-        pytest.skip("not provided: schema-hypers.json; hypers pass unchecked")
+        not_provided("schema-hypers.json; hypers pass unchecked", subject.name)
     return subject
 
 
@@ -26,6 +30,28 @@ def test_defaults_fit_the_schema(with_schema: Subject) -> None:
     IF IT FAILS: the error lists each default that the schema refuses; change one of the two.
     """
     resolve_hypers(with_schema.entry, {}, source="default-hypers.yaml")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_hyper_is_described(with_schema: Subject, section: str) -> None:
+    """Each hyper has a type, a description, and bounds if it is a number.
+
+    IF IT FAILS: the message names the hypers; give them `type` (or `enum`, `const`), `description`
+    with the unit, and `minimum`, `exclusiveMinimum` or their like in `schema-hypers.json`.
+    """
+    table = [hyper for hyper in hyper_table(with_schema.entry) if hyper.path[0] == section]
+    lacking = [f"{hyper.name} has no {what}" for hyper in table for what in _lacking(hyper)]
+    assert not lacking, f"in schema-hypers.json {'; '.join(lacking)}"
+
+
+def _lacking(hyper: Hyper) -> list[str]:
+    bounded = bool(hyper.bounds) or not hyper.kind.startswith(NUMBERS)
+    there = {
+        "description": hyper.description.strip(),
+        "type": hyper.kind != WITHOUT_TYPE,
+        "bounds": bounded,
+    }
+    return [what for what, is_there in there.items() if not is_there]
 
 
 def test_tiny_hypers_fit_the_schema(with_schema: Subject) -> None:

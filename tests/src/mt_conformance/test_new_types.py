@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import ase
 import pytest
 import torch
+from metatomic.torch import load_atomistic_model
 
-from mt_conformance.abilities import finetuning, needs
+from mt_conformance.abilities import epochs, finetuning, needs
 from mt_conformance.comparing import assert_close
-from mt_conformance.data import ETHANOL, ICE, Examples
+from mt_conformance.data import ETHANOL, ICE, Examples, data_set, energy_target
 from mt_conformance.models import ATOMIC_TYPES, ENERGY, dataset_info_for, preferred_dtype
-from mt_conformance.predictor import predictor_of
+from mt_conformance.predictor import exported_predictor, predictor_of
+from mt_conformance.runs import EXTENSIONS, Runs, train
 from mt_conformance.subjects import Subject
 from mt_shared.contract import ModelInterface
 
@@ -64,7 +68,35 @@ def test_new_types_have_energies(
     predictor = predictor_of(larger, preferred_dtype(subject))
     energies = predictor.values([structure, with_new_types(structure)], ENERGY)
     assert torch.isfinite(energies).all()
-    assert energies[0] != energies[1], "nitrogen and chlorine change nothing"
+    # more than the order of a sum does
+    change = float((energies[1] - energies[0]).abs())
+    assert change > 1e-6, f"nitrogen and chlorine change nothing: {change:.1e} eV"
+
+
+@needs(epochs)
+def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Path) -> None:
+    """Fine-tuned on structures with a type that it has never seen, the exported model predicts
+    those, and structures of the types that it knew.
+
+    IF IT FAILS: and the other tests of this file do not, the new type is lost on the way to the
+    exported model: the best weights of the training belong to the larger model.
+    """
+    # ethanol with nitrogen in the place of oxygen, and none of the oxygen that the model knows
+    frames = [frame.replace("\nO ", "\nN ") for frame in examples.frames(ETHANOL)[60:70]]
+    (tmp_path / "new.xyz").write_text("".join(frames), encoding="utf-8")
+    data = data_set("new.xyz", {ENERGY: energy_target(runs.subject.capabilities)})
+    finetune = {"read_from": str(runs.reference().checkpoint)}
+    options = runs.options(data, num_epochs=1, batch_size=4, finetune=finetune)
+    train(tmp_path, options, "-e", EXTENSIONS)
+    exported = load_atomistic_model(str(tmp_path / "model.pt"), str(tmp_path / EXTENSIONS))
+    known = sorted(exported.capabilities().atomic_types)
+    wanted = sorted([*ATOMIC_TYPES, NITROGEN])
+    assert known == wanted, f"the exported model knows the types {known}; expected {wanted}"
+    old = examples.structures(ETHANOL, 1)[0]
+    new = old.copy()
+    new.symbols[new.symbols == "O"] = "N"
+    energies = exported_predictor(exported).values([old, new])
+    assert bool(energies.isfinite().all()), f"predicted energies: {energies.flatten().tolist()}"
 
 
 def test_larger_model_comes_back_from_its_checkpoint(

@@ -11,7 +11,14 @@ from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, ICE, Examples
 from mt_conformance.models import ATOMIC_TYPES, ENERGY
 from mt_conformance.predictor import Predictor
-from mt_conformance.structures import far_apart, in_void, single_atom, tiny_cell
+from mt_conformance.providing import not_provided
+from mt_conformance.structures import (
+    far_apart,
+    in_large_cell,
+    in_void,
+    single_atom,
+    tiny_cell,
+)
 from mt_conformance.subjects import Subject
 from mt_shared.contract import ModelInterface, TargetInfo
 
@@ -158,7 +165,7 @@ def test_empty_selection(model: ModelInterface, predictor: Predictor, examples: 
 
 
 def test_single_atom(subject: Subject, predictor: Predictor) -> None:
-    """An atom without neighbors has an energy, and no forces.
+    """An atom without neighbors has an energy.
 
     IF IT FAILS: let the model work with no edges at all.
     """
@@ -234,7 +241,22 @@ def test_tiny_cell(subject: Subject, predictor: Predictor) -> None:
     assert_close(found, expected, subject.tolerances.same, "energy of supercells")
 
 
-def test_features(model: ModelInterface, predictor: Predictor, examples: Examples) -> None:
+@needs(finite_range)
+def test_large_cell(subject: Subject, predictor: Predictor, examples: Examples) -> None:
+    """A molecule in a huge periodic cell has the energy that it has without a cell.
+
+    IF IT FAILS: neighbors follow from distances, not from the cell: nothing may be divided by the
+    volume or laid on a grid of a fixed number of points.
+    """
+    molecule = examples.structures(ETHANOL, 1)[0]
+    found = predictor.values([in_large_cell(molecule)])
+    expected = predictor.values([molecule])
+    assert_close(found, expected, subject.tolerances.same, "energy of a molecule in a large cell")
+
+
+def test_features(
+    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+) -> None:
     """Outputs beside the targets, such as features, have a finite row for each atom.
 
     IF IT FAILS: label them as other outputs of atoms; outputs of other shapes belong to targets.
@@ -243,7 +265,7 @@ def test_features(model: ModelInterface, predictor: Predictor, examples: Example
     pairs = pairs_of([len(atoms) for atoms in structures])
     others = sorted(set(predictor.outputs) - set(targets_of(model)))
     if not others:
-        pytest.skip("not provided: features")
+        not_provided("features, as an output of each atom", subject.name)
     for name in others:
         block = predictor.run(structures, {name: "atom"})[name].block()
         assert block.samples.names == ["system", "atom"], f"'{name}': {block.samples.names}"

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.metadata import metadata
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mt_conformance.subjects import Subject
+from mt_conformance.commands import mt
+from mt_conformance.providing import not_provided
+from mt_conformance.sharing import SharedFolders
+from mt_conformance.subjects import CONFORMANCE, Subject
 from mt_shared.contract import ModelInterface, TrainerInterface, metadata_to_dict
+from mt_shared.registry import CAPABILITIES, SCHEMA
+
+# what a package may leave out while it is not stable, and what that means
+OPTIONAL = {
+    CAPABILITIES: "nothing is refused beforehand, and the suite assumes a potential",
+    SCHEMA: "hypers pass unchecked",
+    CONFORMANCE: "the suite trains with the default hypers, which may be slow",
+    "checkpoints": "old checkpoints are not tried",
+}
 
 
 def test_package_is_sound(subject: Subject) -> None:
@@ -30,6 +46,80 @@ def test_package_loads_by_the_contract(subject: Subject) -> None:
     assert issubclass(architecture.trainer_class, TrainerInterface), (
         "__trainer__ is no TrainerInterface"
     )
+
+
+def test_version_is_that_of_the_distribution(subject: Subject) -> None:
+    """`__about__.py` holds the version of the distribution.
+
+    IF IT FAILS: write `__version__` in `__about__.py`, and let `pyproject.toml` read it from there
+    (`dynamic = ["version"]`). Has an editable installation seen a new version since it was made?
+    Install it again.
+    """
+    version = _version_in(subject)
+    assert version == subject.entry.version, (
+        f"__about__.py says {version}, the metadata of {subject.entry.distribution} say "
+        f"{subject.entry.version}"
+    )
+
+
+def _version_in(subject: Subject) -> str:
+    spec = find_spec(f"{subject.entry.module}.__about__")
+    assert spec and spec.loader, f"there is no __about__.py in {subject.entry.folder}"
+    about = module_from_spec(spec)
+    spec.loader.exec_module(about)
+    assert hasattr(about, "__version__"), "there is no __version__ in __about__.py"
+    return str(about.__version__)
+
+
+def test_readme_is_in_the_distribution(subject: Subject) -> None:
+    """The metadata carry a summary and a README: what the package is for, and why.
+
+    IF IT FAILS: write `readme = "README.md"` and a `description` into `pyproject.toml`, and install
+    the package again.
+    """
+    # a header, or the body of the metadata file
+    found: Any = metadata(subject.entry.distribution)
+    readme = found["Description"] or found.get_payload()
+    name = subject.entry.distribution
+    assert readme and readme.strip(), f"{name} has no README in its metadata"
+    assert found["Summary"], f"{name} has no description in its metadata"
+
+
+@pytest.fixture(scope="session")
+def stage(subject: Subject, shared_folders: SharedFolders) -> str:
+    """What the curators say of the architecture: ``third-party`` where they say nothing."""
+
+    def make(folder: Path) -> None:
+        text = mt("list", "--json", folder=folder).check().output
+        (folder / "list.json").write_text(text, encoding="utf-8")
+
+    listed = json.loads((shared_folders.get("list", make) / "list.json").read_text("utf-8"))
+    stages = {row["name"]: row["stage"] for row in listed}
+    return str(stages[subject.name])
+
+
+@pytest.mark.parametrize("file", OPTIONAL)
+def test_optional_files_are_provided(subject: Subject, stage: str, file: str) -> None:
+    """A package brings these along; only one that is called stable has to.
+
+    IF IT FAILS: write the file, by the pattern of an architecture of the project (`mt new`), or let
+    the life cycle say that the architecture is experimental.
+    """
+    folder = subject.entry.folder
+    if folder is not None and (folder / file).exists():
+        return
+    consequence = OPTIONAL[file]
+    if stage != "stable":
+        not_provided(f"{file}; {consequence}", subject.name)
+    raise AssertionError(f"{subject.name} is called stable, and has no {file}: {consequence}")
+
+
+def test_conformance_file_is_sound(subject: Subject) -> None:
+    """`conformance.py` can be imported, and names tolerances that exist.
+
+    IF IT FAILS: mend it; until then all other tests have run with the default hypers.
+    """
+    assert subject.fault is None, f"conformance.py cannot be used: {subject.fault}"
 
 
 def test_people_are_named(subject: Subject) -> None:
@@ -75,7 +165,7 @@ def test_capabilities_agree_with_the_model(subject: Subject) -> None:
     `__supported_dtypes__`.
     """
     if subject.entry.capabilities is None:
-        pytest.skip("not provided: capabilities.yaml; the suite runs with its defaults")
+        not_provided("capabilities.yaml; the suite assumes a potential", subject.name)
     model_class = subject.architecture.model_class
     dtypes = [str(dtype).removeprefix("torch.") for dtype in model_class.__supported_dtypes__]
     assert subject.capabilities["devices"] == list(model_class.__supported_devices__)

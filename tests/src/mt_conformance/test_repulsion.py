@@ -39,6 +39,8 @@ APART = 3.0
 """In angstrom: beyond the repulsion of two of these atoms."""
 SQUEEZE = 0.75
 """Bonds of this times their length are well within the repulsion."""
+CRUSH = 0.5
+"""The same for the atoms of the tiny cell and their images."""
 
 
 def published(distance: float, first: int, second: int) -> float:
@@ -126,7 +128,7 @@ def test_stress_of_the_repulsion_is_a_derivative(
     IF IT FAILS: as for the forces; are the edges across the boundary there?
     """
     atoms = tiny_cell()
-    atoms.set_cell(SQUEEZE * atoms.cell.array, scale_atoms=True)
+    atoms.set_cell(CRUSH * atoms.cell.array, scale_atoms=True)
     expected = differences(with_repulsion, atoms, strains()).reshape(3, 3)
     found = with_repulsion.gradients([atoms]).strain[0]
     tolerance = subject.tolerances.finite_differences
@@ -156,7 +158,8 @@ def test_trained_model_repels(repelling_runs: Runs, symbols: str) -> None:
     assert bool((on_second > 0).all()), f"forces on the second atom of {symbols}: {on_second}"
     numbers = pair(symbols, 1.0).numbers
     expected = [published(distance, *numbers) for distance in distances]
-    np.testing.assert_allclose(energies, expected, rtol=0.05)
+    what = f"repulsion of {symbols} after a training"
+    np.testing.assert_allclose(energies, expected, rtol=0.05, err_msg=what)
 
 
 def test_labels_that_are_repulsion_leave_nothing_to_learn(

@@ -1,18 +1,21 @@
-"""Symmetries that an architecture keeps by construction, on the exported model."""
+"""Symmetries that an architecture keeps by construction, or learns, on the exported model."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from metatomic.torch import load_atomistic_model
 
-from mt_conformance.abilities import exact, forces, needs
+from mt_conformance.abilities import augmented, exact, forces, needs
 from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, ICE, Examples
-from mt_conformance.predictor import Predictor
-from mt_conformance.structures import GUISES
+from mt_conformance.predictor import Predictor, exported_predictor
+from mt_conformance.runs import NUM_LEARNT, Runs
+from mt_conformance.structures import GUISES, rotated
 from mt_conformance.subjects import Subject
 from mt_shared.contract import ModelInterface
 
+NUM_ROTATIONS = 5
 # which cell describes a crystal is a choice of whoever writes it down, for every model
 BY_CONSTRUCTION = ["translation", "rotation", "inversion", "permutation"]
 SYMMETRIES = [
@@ -65,3 +68,29 @@ def test_forces_follow(
         found = exported.gradients([guise.atoms]).forces
         what = f"forces on {atoms.symbols} after a change of {symmetry}"
         assert_close(found, expected, subject.tolerances.same, what)
+
+
+@needs(augmented("rotation"), forces)
+def test_augmentation_teaches_rotations(runs: Runs, subject: Subject, examples: Examples) -> None:
+    """After a training with augmentation, forces on turned structures of the training set are
+    nearly as good as in the guise that is in the file.
+
+    IF IT FAILS: turn each structure of each batch by a rotation of its own, with its labels; or
+    train for longer (`NUM_EPOCHS_TO_LEARN`, and `TOLERANCES["augmented"]`, in `conformance.py`).
+    """
+    run = runs.learnt()
+    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    as_given, in_guise = [], []
+    for atoms in examples.structures(ETHANOL, NUM_LEARNT):
+        before = predictor.gradients([atoms]).forces.numpy()
+        for seed in range(NUM_ROTATIONS):
+            guise = rotated(atoms, seed)
+            after = predictor.gradients([guise.atoms]).forces.numpy()
+            in_guise.append(after - before @ np.asarray(guise.matrix).T)
+            as_given.append(before)
+    off, size = (float(np.sqrt(np.mean(np.square(each)))) for each in (in_guise, as_given))
+    allowed = subject.tolerances.augmented * size
+    assert off <= allowed, (
+        f"forces on turned structures are off by {off:.3g} eV/A, of {size:.3g} eV/A; allowed is "
+        f"{allowed:.3g}: the training set was not turned, or not often enough"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import ase.io
 from metatomic.torch import load_atomistic_model
 
 from mt_conformance.abilities import (
@@ -16,11 +17,12 @@ from mt_conformance.abilities import (
     targets_of_atoms,
 )
 from mt_conformance.commands import mt
-from mt_conformance.comparing import differences
+from mt_conformance.comparing import assert_close, differences
+from mt_conformance.composition import labelled, molecules
 from mt_conformance.data import ETHANOL, Examples, data_set, energy_target, set_comment
 from mt_conformance.models import ENERGY, OF_ATOM, OF_STRUCTURE
 from mt_conformance.predictor import exported_predictor
-from mt_conformance.runs import OPTIONS, Runs, train, write_options
+from mt_conformance.runs import EXTENSIONS, OPTIONS, Runs, train, write_options
 from mt_conformance.subjects import Subject
 
 
@@ -60,6 +62,27 @@ def test_forces_are_better_than_none(runs: Runs) -> None:
     """
     model, baseline = runs.reference().errors("forces")
     assert model < baseline, f"the error of the forces is {model:.4g}, of no forces {baseline:.4g}"
+
+
+def test_composition_is_learnt_exactly(runs: Runs, subject: Subject) -> None:
+    """Energies that are a sum over atoms of a number for each element are predicted, forces are
+    zero, after one epoch and in structures that were not trained on.
+
+    IF IT FAILS: fit the composition by least squares and add it to the predictions, and scale what
+    the rest of the model adds by what is left to learn: nothing.
+    """
+    structures, labels = molecules()
+
+    def make(folder: Path) -> None:
+        ase.io.write(folder / "molecules.xyz", [labelled(atoms) for atoms in structures])
+        target = energy_target(subject.capabilities)
+        options = runs.options(data_set("molecules.xyz", {ENERGY: target}), num_epochs=1)
+        train(folder, options, "-e", EXTENSIONS)
+
+    run = runs.get("composition", make)
+    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    found, tolerance = predictor.values(structures)[:, 0], subject.tolerances.precision
+    assert_close(found, labels, tolerance, "energies that follow from the composition")
 
 
 @needs(epochs)

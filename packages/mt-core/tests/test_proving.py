@@ -1,0 +1,85 @@
+"""``mt conformance``: how it runs the suite. The suite itself is another package's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mt_core import cli, proving
+
+SUITE = Path("/somewhere/mt_conformance")
+
+
+@pytest.fixture
+def status(monkeypatch):
+    """Runs the command line with a suite of one test, given as text, and returns the status."""
+
+    def run(test: str, *options: str) -> int:
+        seen = []
+
+        def run_instead(arguments: list[str]) -> int:
+            seen.extend(arguments)
+            return subprocess.run([sys.executable, "-c", test], check=False).returncode
+
+        monkeypatch.setattr(proving, "_run", run_instead)
+        monkeypatch.setattr(proving, "_suite", lambda: SUITE)
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(["conformance", "soap_bpnn", *options])
+        assert seen[:4] == [sys.executable, "-m", "pytest", "--pyargs"]
+        return leaving.value.code
+
+    return run
+
+
+@pytest.mark.parametrize("expected", [0, 1, 5])
+def test_the_status_is_that_of_pytest(status, expected):
+    assert status(f"raise SystemExit({expected})") == expected
+
+
+def test_the_suite_runs_for_one_architecture_with_its_own_settings():
+    command = proving.command("soap_bpnn", ["-k", "outputs"], SUITE)
+    text = " ".join(command)
+    assert "--pyargs mt_conformance --architecture soap_bpnn" in text
+    assert f"-c {SUITE / 'pytest.ini'} --rootdir {SUITE}" in text
+    assert command[-2:] == ["-k", "outputs"]
+
+
+@pytest.mark.parametrize("options", [["-n", "7"], ["-n7"], ["--numprocesses=7"], ["--pdb"]])
+def test_the_user_chooses_the_workers(options):
+    assert "2" not in proving.command("soap_bpnn", options, SUITE)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, []), (2, ["-n", "2"]), (64, ["-n", "2"])])
+def test_there_are_two_workers_by_default(monkeypatch, cores, workers):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    command = proving.command("soap_bpnn", ["-x"], SUITE)
+    assert command[-1 - len(workers) :] == [*workers, "-x"]
+
+
+def test_each_worker_has_one_thread(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
+    code = "import os, sys; sys.exit(int(os.environ['OMP_NUM_THREADS']))"
+    assert proving._run([sys.executable, "-c", code]) == 1
+
+
+def test_an_architecture_that_is_not_installed_is_refused(capsys):
+    assert cli.main(["conformance", "soap_bpn"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: the architecture 'soap_bpn' is not installed")
+    assert "soap_bpnn" in said
+
+
+def test_without_the_suite_it_says_how_to_get_it(monkeypatch, capsys):
+    monkeypatch.setattr(proving, "SUITE", "mt_conformance_that_nobody_has")
+    assert cli.main(["conformance", "soap_bpnn"]) == 1
+    assert "pip install mt-conformance" in capsys.readouterr().err
+
+
+def test_the_command_itself_imports_no_torch():
+    code = (
+        "import sys; import mt_core.proving; from mt_core import cli; cli.make_parser(); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

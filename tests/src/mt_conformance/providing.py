@@ -1,0 +1,21 @@
+"""What a package may leave out: the tests of it are skipped, and the summary lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import pytest
+
+PREFIX = "not provided: "
+
+
+def not_provided(what: str, name: str) -> NoReturn:
+    """Skip a test of something that the architecture of that name leaves out."""
+    pytest.skip(f"{PREFIX}{what} ({name})")
+
+
+def left_out(reports: Iterable[pytest.TestReport]) -> list[str]:
+    """What the skipped tests among these reports say to be not provided, each once."""
+    reasons = [report.longrepr[2] for report in reports if isinstance(report.longrepr, tuple)]
+    return sorted({reason.partition(PREFIX)[2] for reason in reasons if PREFIX in reason})
