@@ -145,12 +145,13 @@ class TestBaselines:
         found = fit_scale(labels, labels.values, dataset.structures, ENERGY)
         assert found == pytest.approx(expected)
 
-    def test_labels_that_the_composition_explains_have_scale_one(self):
-        dataset = water_like()
-        assert (
-            fit_scale(TargetLabels(np.zeros((3, 1))), np.zeros((3, 1)), dataset.structures, ENERGY)
-            == 1
-        )
+    def test_labels_that_the_composition_explains_leave_nothing_to_the_model(self):
+        structures, nothing = water_like().structures, np.zeros((3, 1))
+        assert 0 < fit_scale(TargetLabels(nothing), nothing, structures, ENERGY) < 1e-6
+
+    def test_a_target_without_labels_has_scale_one(self):
+        structures, missing = water_like().structures, np.full((3, 1), np.nan)
+        assert fit_scale(TargetLabels(missing), missing, structures, ENERGY) == 1
 
 
 def perfect_but(batch, value_error: float, force_error: float) -> dict[str, Prediction]:

@@ -4,7 +4,11 @@ import pytest
 
 from distributions import ROOT
 
-PROMISES = [("docs/examples/mt-schnet", 80), ("packages/mt-painn", 250)]
+PROMISES = [
+    ("docs/examples/mt-schnet", 80),
+    ("packages/mt-core/src/mt_core/templates/mlip", 80),
+    ("packages/mt-painn", 250),
+]
 
 
 @pytest.mark.parametrize(("folder", "most"), PROMISES)

@@ -46,6 +46,16 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def unlike(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """In words, which plain values are not those that were expected."""
+    ours, theirs = dict(leaves(found)), dict(leaves(expected))
+    return [
+        f"{path}: {ours.get(path)!r} != {theirs.get(path)!r}"
+        for path in sorted({*ours, *theirs})
+        if ours.get(path) != theirs.get(path)
+    ]
+
+
 def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
     """Paths of what is not the same to the last bit in two checkpoints."""
     ours, theirs = dict(leaves(left)), dict(leaves(right))

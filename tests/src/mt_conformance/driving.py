@@ -87,6 +87,7 @@ def _wait_for(socket: Path, server: subprocess.Popen[bytes], folder: Path) -> No
     while not socket.exists():
         if server.poll() is not None or time.monotonic() > deadline:
             server.kill()
+            server.wait()
             raise AssertionError(f"the server of i-PI does not start:\n{_said(folder)}")
         time.sleep(POLL)
 
@@ -99,8 +100,9 @@ def _end(server: subprocess.Popen[bytes], driver: subprocess.Popen[bytes], folde
     except subprocess.TimeoutExpired:
         status = 1
     finally:
-        driver.kill()
-        server.kill()
+        for process in (driver, server):
+            process.kill()
+            process.wait()
     if driver.returncode or status:
         raise AssertionError(f"i-PI cannot run the exported model:\n{_said(folder)}")
 

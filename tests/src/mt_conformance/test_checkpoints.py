@@ -10,7 +10,7 @@ import torch
 
 from mt_conformance.abilities import needs, several_targets
 from mt_conformance.commands import mt
-from mt_conformance.comparing import assert_close, leaves
+from mt_conformance.comparing import assert_close, leaves, unlike
 from mt_conformance.data import ETHANOL, Examples
 from mt_conformance.models import ATOMIC_TYPES, dataset_info_for, preferred_dtype
 from mt_conformance.predictor import predictor_of
@@ -92,8 +92,10 @@ def test_checkpoint_names_its_architecture(subject: Subject, model: ModelInterfa
     IF IT FAILS: begin `get_checkpoint()` with `mt_shared.contract.checkpoint_header(type(self))`.
     """
     checkpoint = model.get_checkpoint()
-    assert checkpoint["architecture"] == subject.name
-    assert checkpoint["distribution"] == subject.entry.distribution
+    header = {"architecture": subject.name, "distribution": subject.entry.distribution}
+    for key, name in header.items():
+        found = checkpoint.get(key)
+        assert found == name, f"'{key}' of the checkpoint is '{found}'; expected '{name}'"
 
 
 def test_dataset_info_comes_back(model: ModelInterface, loaded: ModelInterface) -> None:
@@ -101,8 +103,10 @@ def test_dataset_info_comes_back(model: ModelInterface, loaded: ModelInterface) 
 
     IF IT FAILS: save `dataset_info.to_dict()` and read it with `DatasetInfo.from_dict`.
     """
-    assert loaded.dataset_info == model.dataset_info
-    assert DatasetInfo.from_dict(model.dataset_info.to_dict()) == model.dataset_info
+    expected = model.dataset_info.to_dict()
+    changed = unlike(loaded.dataset_info.to_dict(), expected)
+    assert not changed, f"came back otherwise: {changed}"
+    assert DatasetInfo.from_dict(expected) == model.dataset_info, "to_dict leaves something out"
 
 
 def test_metadata_survive_plain_values(subject: Subject) -> None:
@@ -111,7 +115,8 @@ def test_metadata_survive_plain_values(subject: Subject) -> None:
     IF IT FAILS: `__default_metadata__` holds something that metatomic's ModelMetadata does not.
     """
     values = metadata_to_dict(subject.architecture.model_class.__default_metadata__)
-    assert metadata_to_dict(metadata_from_dict(values)) == values
+    changed = unlike(metadata_to_dict(metadata_from_dict(values)), values)
+    assert not changed, f"came back otherwise: {changed}"
 
 
 @pytest.mark.parametrize("context", ["restart", "finetune", "export"])
@@ -138,7 +143,8 @@ def test_restart_with_equal_data_changes_nothing(
     restarted = loaded.restart(DatasetInfo.from_dict(model.dataset_info.to_dict())).eval()
     found, expected = (energies(subject, each, examples) for each in (restarted, model))
     assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
-    assert restarted.dataset_info == model.dataset_info
+    changed = unlike(restarted.dataset_info.to_dict(), model.dataset_info.to_dict())
+    assert not changed, f"the data set info has changed: {changed}"
 
 
 def test_restart_with_a_new_element(
@@ -210,7 +216,8 @@ def test_todays_checkpoint_needs_no_upgrade(subject: Subject, model: ModelInterf
     """
     checkpoint = model.get_checkpoint()
     upgraded = subject.architecture.model_class.upgrade_checkpoint(model.get_checkpoint())
-    assert dict(leaves(upgraded)).keys() == dict(leaves(checkpoint)).keys()
+    changed = dict(leaves(upgraded)).keys() ^ dict(leaves(checkpoint)).keys()
+    assert not changed, f"upgraded although it is of today's version: {sorted(changed)}"
 
 
 def test_checkpoint_of_another_architecture_is_refused(runs: Runs, tmp_path: Path) -> None:

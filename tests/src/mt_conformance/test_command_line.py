@@ -17,6 +17,7 @@ from mt_conformance.predictor import exported_predictor
 from mt_conformance.providing import not_provided
 from mt_conformance.runs import EVAL_OPTIONS, EXTENSIONS, OPTIONS, Runs, write_options
 from mt_conformance.subjects import Subject
+from mt_shared.registry import CAPABILITIES, SCHEMA
 
 BITS = 64
 """Of the potential that is looked at here: in float64 its predictions are in files of two kinds."""
@@ -127,7 +128,7 @@ def test_misspelt_hyper_stops_the_training(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: see the test of the same name in `test_hypers.py`.
     """
     if runs.subject.entry.schema is None:
-        not_provided("schema-hypers.json; hypers pass unchecked", runs.subject.name)
+        not_provided(SCHEMA, runs.subject.name)
     options = runs.reference_options(tmp_path)
     options["architecture"]["model"] = {"no_such_hyper": 1}
     write_options(tmp_path / OPTIONS, options)
@@ -142,7 +143,7 @@ def test_missing_ability_is_refused(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: if the architecture is able to learn vectors, name `cartesian` there.
     """
     if runs.subject.entry.capabilities is None:
-        not_provided("capabilities.yaml; nothing is refused beforehand", runs.subject.name)
+        not_provided(CAPABILITIES, runs.subject.name)
     vector = {"key": "dipole", "type": {"cartesian": {"rank": 1}}}
     options = runs.options(data_set("not_there.xyz", {"mtt::vector": vector}))
     write_options(tmp_path / OPTIONS, options)

@@ -125,9 +125,11 @@ def test_export_says_what_it_is(subject: Subject, exported_file: Path) -> None:
     """
     loaded = load_atomistic_model(str(exported_file), str(exported_file.parent / "extensions"))
     capabilities = loaded.capabilities()
-    assert sorted(capabilities.atomic_types) == list(ATOMIC_TYPES)
-    assert capabilities.length_unit == "angstrom"
-    assert capabilities.dtype == str(preferred_dtype(subject)).removeprefix("torch.")
+    types, unit, dtype = capabilities.atomic_types, capabilities.length_unit, capabilities.dtype
+    assert sorted(types) == list(ATOMIC_TYPES), f"atomic types are {types}, not {ATOMIC_TYPES}"
+    assert unit == "angstrom", f"the unit of length is '{unit}'; expected angstrom"
+    expected = str(preferred_dtype(subject)).removeprefix("torch.")
+    assert dtype == expected, f"the dtype is {dtype}; expected {expected}"
     cutoffs = [options.cutoff for options in loaded.requested_neighbor_lists()]
     assert capabilities.interaction_range >= max(cutoffs, default=0.0), (
         f"the interaction range is {capabilities.interaction_range}, the cutoffs are {cutoffs}"

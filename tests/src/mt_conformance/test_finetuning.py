@@ -73,7 +73,7 @@ def test_method_trains_and_exports(runs: Runs, examples: Examples, name: str) ->
     """
     run = finetuned(runs, name)
     losses = run.column("train loss")
-    assert len(losses) == NUM_EPOCHS
+    assert len(losses) == NUM_EPOCHS, f"{len(losses)} epochs were trained; expected {NUM_EPOCHS}"
     assert all(math.isfinite(loss) for loss in losses), f"the losses are {losses}"
     structures = examples.structures(ETHANOL, 2)
     before, after = (exported(each).values(structures) for each in (runs.reference(), run))

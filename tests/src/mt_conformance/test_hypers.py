@@ -11,6 +11,7 @@ from mt_conformance.subjects import Subject
 from mt_shared.errors import OptionsError
 from mt_shared.hyper_table import Hyper, hyper_table
 from mt_shared.hypers import merge_hypers, resolve_hypers
+from mt_shared.registry import SCHEMA
 
 SECTIONS = ["model", "training"]
 WITHOUT_TYPE = "a value"
@@ -20,7 +21,7 @@ NUMBERS = ("a number", "a whole number")
 @pytest.fixture
 def with_schema(subject: Subject) -> Subject:
     if subject.entry.schema is None:
-        not_provided("schema-hypers.json; hypers pass unchecked", subject.name)
+        not_provided(SCHEMA, subject.name)
     return subject
 
 

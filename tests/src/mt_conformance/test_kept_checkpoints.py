@@ -28,7 +28,7 @@ def kept(subject: Subject) -> dict[str, Path]:
     """The files by their names without ending, ``v1`` for version 1 of the model."""
     files = kept_checkpoints(subject)
     if not files:
-        not_provided("checkpoints; old checkpoints are not tried", subject.name)
+        not_provided(FOLDER, subject.name)
     return files
 
 

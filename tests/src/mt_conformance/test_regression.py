@@ -34,7 +34,7 @@ def checkpoints(subject: Subject) -> dict[str, Path]:
     """The kept checkpoints by name."""
     kept = kept_checkpoints(subject)
     if not kept:
-        not_provided("checkpoints; old checkpoints are not tried", subject.name)
+        not_provided(FOLDER, subject.name)
     return kept
 
 

@@ -25,6 +25,10 @@ from mt_shared.errors import OptionsError, did_you_mean
 from mt_shared.model.base import BaseModel
 from mt_shared.model.baseline import Baseline
 
+SMALLEST_SCALE = 1e-9
+"""In the unit of the target, where the composition explains the labels wholly: the rest of the
+model, which has nothing to learn, then adds nothing."""
+
 
 def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
     """Refuse baselines of targets that are not trained.
@@ -162,9 +166,9 @@ def fit_scale(
 
 def _root_mean_square(values: np.ndarray) -> float:
     finite = values[np.isfinite(values)]
-    scale = float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
-    # labels that the composition explains wholly leave nothing to scale
-    return scale if scale > 1e-12 else 1.0
+    if not finite.size:
+        return 1.0
+    return max(float(np.sqrt(np.mean(finite**2))), SMALLEST_SCALE)
 
 
 def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> None:
