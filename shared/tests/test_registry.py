@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mt_shared import registry
+from mt_shared.__about__ import __version__
 from mt_shared.errors import ArchitectureError
 
 GOOD_INIT = """
@@ -46,17 +47,21 @@ class Site:
         distribution: str = "",
         module: str = "",
         requires: str = "",
-        **files: str | None,
+        metadata: str = "",
+        **files: str | bytes | None,
     ) -> Path:
-        """Lay down an architecture; ``files`` replaces single files, or removes them (None)."""
+        """Lay down an architecture; ``files`` replaces single files, or removes them (None).
+
+        ``metadata`` is added to name and version.
+        """
         distribution = distribution or f"mt-{name}"
         module = module or f"mt_{name}"
         info = self.folder / f"{distribution.replace('-', '_')}-1.2.3.dist-info"
         info.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2.3\n"
+        lines = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2.3\n{metadata}"
         if requires:
-            metadata += f"Requires-Dist: {requires}\n"
-        (info / "METADATA").write_text(metadata)
+            lines += f"Requires-Dist: {requires}\n"
+        (info / "METADATA").write_text(lines)
         (info / "entry_points.txt").write_text(f"[mt.architectures]\n{name} = {module}\n")
         content = {
             "init": GOOD_INIT,
@@ -75,7 +80,8 @@ class Site:
         package.mkdir(exist_ok=True)
         for key, text in content.items():
             if text is not None:
-                (package / names[key]).write_text(text)
+                data = text if isinstance(text, bytes) else text.encode()
+                (package / names[key]).write_bytes(data)
         return package
 
 
@@ -160,7 +166,19 @@ def test_loading_gives_the_two_classes_and_the_people(site):
         ({"hypers": None}, "no default-hypers.yaml"),
         ({"hypers": "- a list\n"}, "not a mapping"),
         ({"hypers": "model: {a: 1, a: 2}\n"}, "default-hypers.yaml"),
+        ({"hypers": "model: [1]\n"}, "'model' is not a mapping"),
+        ({"hypers": "model: {size: \t1"}, "default-hypers.yaml:1"),
+        ({"hypers": b"model: {size: '\xff'}\n"}, "UTF-8"),
+        ({"capabilities": GOOD_CAPABILITIES.encode("utf-16")}, "UTF-8"),
+        ({"init": None}, "has no __init__.py"),
+        ({"init": "def broken(:\n"}, "__init__.py, line 1 is not Python"),
         ({"schema": "{"}, "is not JSON"),
+        ({"schema": b'{"title": "\xff"}'}, "is not JSON"),
+        ({"schema": '{"properties": {"model": {"type": "nubmer"}}}'}, "properties/model/type"),
+        ({"schema": '{"$ref": "urn:mt-shared:engine:99"}'}, "'urn:mt-shared:engine:99'"),
+        ({"schema": '{"$ref": "#/$defs/gone"}'}, "'#/$defs/gone', which is not there"),
+        ({"module": "mt_toy_broken:Model"}, "'mt_toy_broken:Model'; expected the name of a top"),
+        ({"requires": "numpy >>= 1"}, "a requirement cannot be read"),
         ({"schema": "[]"}, "is not a JSON schema"),
         ({"capabilities": GOOD_CAPABILITIES.replace("fit:", "fitt:")}, "fit"),
         ({"capabilities": GOOD_CAPABILITIES.replace("[cpu]", "[toaster]")}, "toaster"),
@@ -173,6 +191,99 @@ def test_a_broken_package_is_listed_with_its_error_and_hinders_nobody(site, file
     with pytest.raises(ArchitectureError, match="toy_broken"):
         registry.find("toy_broken")
     assert registry.load("toy").name == "toy"
+
+
+def test_empty_sections_of_the_hypers_are_empty(site):
+    site.install("toy", hypers="name: toy\nmodel:\ntraining:\n")
+    assert registry.find("toy").default_hypers == {"name": "toy", "model": {}, "training": {}}
+
+
+def test_the_name_of_a_strangers_package_is_free(site):
+    site.install("toy", distribution="Stranger.Potential", module="mt_toy_strange")
+    assert registry.load("toy").name == "toy"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"), [(None, "metadata"), ("Version: 1.0\n", "lack the name")]
+)
+def test_broken_metadata_are_an_error_of_that_package_alone(site, metadata, expected):
+    site.install("toy_broken")
+    site.install("toy")
+    (file,) = site.folder.glob("mt_toy_broken*.dist-info/METADATA")
+    file.unlink()
+    if metadata is not None:
+        file.write_text(metadata)
+    assert expected in registry.installed()["toy_broken"].error
+    assert registry.load("toy").name == "toy"
+
+
+def test_entry_points_that_are_no_text_hinder_no_other_package(site):
+    site.install("toy")
+    info = site.folder / "junk-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: junk\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_bytes(b"\xff\xfe")
+    assert registry.load("toy").name == "toy"
+
+
+# ---- made for another mt-shared
+
+
+def test_one_made_for_another_mt_shared_is_listed_with_both_versions(site):
+    site.install("toy", requires="mt-shared>=99", init=GOOD_INIT + "raise SystemExit")
+    entry = registry.installed()["toy"]
+    assert entry.maintainers == (("B <b@example.org>", "@b"),)
+    error = entry.error
+    assert "mt-toy 1.2.3 is made for mt-shared>=99" in error
+    assert f"mt-shared {__version__} is installed" in error
+    assert "pip install --upgrade mt-toy" in error
+    assert "pip install 'mt-shared>=99'" in error
+    with pytest.raises(ArchitectureError, match="made for mt-shared>=99"):
+        registry.load("toy")
+
+
+@pytest.mark.parametrize(
+    "requires", [f"mt_shared=={__version__}", "mt-shared>=99; extra == 'docs'", "numpy>=1"]
+)
+def test_one_made_for_this_mt_shared_is_fit(site, requires):
+    site.install("toy", requires=requires)
+    assert registry.installed()["toy"].error is None
+
+
+@pytest.mark.parametrize(
+    "line", ["from mt_shared.errors import NewError", "import mt_shared.new_half"]
+)
+def test_what_this_mt_shared_lacks_is_no_missing_dependency(site, line):
+    site.install("toy", requires=f"mt-shared=={__version__}", init=line)
+    with pytest.raises(ArchitectureError) as caught:
+        registry.load("toy")
+    message = str(caught.value)
+    assert f"another mt-shared than the installed {__version__}" in message
+    assert f"although it requires 'mt-shared=={__version__}'" in message
+    assert "pip install --upgrade mt-toy" in message
+
+
+# ---- people
+
+
+def test_maintainers_are_read_without_an_import(site):
+    site.install("toy", init=GOOD_INIT + "raise SystemExit('imported')")
+    assert registry.find("toy").maintainers == (("B <b@example.org>", "@b"),)
+
+
+def test_maintainers_may_be_another_name_for_the_authors(site):
+    init = "__authors__ = [('A <a@example.org>', '@a')]\n__maintainers__ = __authors__\n"
+    site.install("toy", init=init)
+    assert registry.find("toy").maintainers == (("A <a@example.org>", "@a"),)
+
+
+@pytest.mark.parametrize("value", ["find_them()", "__maintainers__", "['A']"])
+def test_maintainers_that_are_not_written_out_are_those_of_the_distribution(site, value):
+    metadata = "Author-email: A <a@example.org>, B <b@example.org>\nSummary: a toy\n"
+    site.install("toy", init=f"__maintainers__ = {value}\n", metadata=metadata)
+    entry = registry.find("toy")
+    assert entry.maintainers == (("A <a@example.org>", ""), ("B <b@example.org>", ""))
+    assert entry.summary == "a toy"
 
 
 def test_a_module_that_is_gone_is_an_error_of_its_entry(site):
@@ -192,8 +303,17 @@ def test_an_entry_point_below_a_package_is_refused_without_importing_it(site):
 def test_two_distributions_with_one_name_are_both_named(site):
     site.install("toy", distribution="mt-toy", module="mt_toy")
     site.install("toy", distribution="mt-toy-fork", module="mt_toy_fork")
-    with pytest.raises(ArchitectureError, match="mt-toy and mt-toy-fork"):
+    with pytest.raises(ArchitectureError, match=r"mt-toy and mt-toy-fork.*pip uninstall mt-toy"):
         registry.find("toy")
+    site.install("toy_other")
+    assert registry.load("toy_other").name == "toy_other"
+
+
+def test_a_broken_one_is_looked_up_with_its_error(site):
+    site.install("toy", hypers=None)
+    assert "default-hypers.yaml" in registry.look_up("toy").error
+    with pytest.raises(ArchitectureError, match="not installed"):
+        registry.look_up("no_toy")
 
 
 def test_a_misspelt_name_gets_the_nearest(site):
@@ -225,6 +345,18 @@ def test_a_missing_dependency_is_named_with_the_requirement_that_brings_it(site)
     with pytest.raises(
         ArchitectureError, match=r"'no_such_library'.*pip install 'no-such.library>=2.1'"
     ):
+        registry.load("toy")
+
+
+def test_a_missing_module_of_another_name_gets_the_requirements_that_are_missing(site):
+    site.install("toy", init="import no_such_library", requires="py-no-such>=2")
+    with pytest.raises(ArchitectureError, match=r"pip install 'py-no-such>=2'"):
+        registry.load("toy")
+
+
+def test_a_missing_module_that_no_requirement_brings_is_the_maintainers_matter(site):
+    site.install("toy", init="import no_such_library", requires="numpy")
+    with pytest.raises(ArchitectureError, match="not among its requirements; tell its maint"):
         registry.load("toy")
 
 

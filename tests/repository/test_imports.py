@@ -75,12 +75,19 @@ def test_the_lower_half_of_mt_shared_and_the_quick_commands_import_no_torch():
     quick = [
         "__init__",
         "__main__",
+        "capability_words",
         "cli",
         "completion",
+        "describing",
+        "doctor",
         "example",
         "failures",
         "lifecycle",
         "listing",
+        "new_package",
+        "probe",
+        "proving",
+        "terminal",
     ]
     files = [*lower, *(core.source / f"{name}.py" for name in quick)]
     wrong = [

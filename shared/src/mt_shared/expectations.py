@@ -6,16 +6,29 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 _KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
     "string": "text",
     "boolean": "true or false",
     "null": "null",
     "object": "a mapping",
     "array": "a list",
 }
+_KIND_OF_VALUE = {
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
+# Our additions to JSON schema that say what the keys of a mapping, or the items of a list, are.
+_NAMED = {"targetNames": "targets", "elementNames": "elements"}
 _BOUNDS = {
-    "minimum": "of at least {}",
+    "minimum": "at least {}",
     "exclusiveMinimum": "above {}",
-    "maximum": "of at most {}",
+    "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
 }
 
@@ -33,6 +46,12 @@ class SchemaSet:
             document, _, pointer = schema["$ref"].partition("#")
             return self.resolve(self._pointed(document, pointer.strip("/")))
         return schema
+
+    def has(self, reference: str) -> bool:
+        """Whether a ``$ref`` points to something."""
+        document, _, pointer = reference.partition("#")
+        known = not document or document in self.referenced
+        return known and bool(self._pointed(document, pointer.strip("/")))
 
     def _pointed(self, document: str, pointer: str) -> Any:
         # A local pointer is looked up in each document: which one it was written in is not kept.
@@ -69,24 +88,66 @@ def expected(schema: Any, schemas: SchemaSet) -> str:
         return str(schema["title"])
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return _either([expected(branch, schemas) for branch in schema[union]])
+            return either([expected(branch, schemas) for branch in schema[union]])
     if "enum" in schema:
-        return _either([_quoted(value) for value in schema["enum"]])
+        return either([_quoted(value) for value in schema["enum"]])
     if "const" in schema:
         return _quoted(schema["const"])
-    kinds = schema.get("type")
-    if kinds is None:
+    kinds = _types(schema)
+    if not kinds:
         rules = [f"{key}: {value}" for key, value in schema.items() if key != "description"]
         return f"a value of the schema {{{', '.join(rules)}}}" if rules else "a value"
-    return _either([_kind(kind, schema) for kind in ([kinds] if isinstance(kinds, str) else kinds)])
+    return either([_within_bounds(kind, schema) for kind in kinds])
 
 
-def _kind(kind: str, schema: Schema) -> str:
-    if kind not in ("integer", "number"):
+def kind_of(schema: Any, schemas: SchemaSet) -> str:
+    """What kind of value a schema asks for, without its bounds: ``a whole number``."""
+    schema = schemas.resolve(schema)
+    if "title" in schema or "anyOf" in schema or "oneOf" in schema:
+        return expected(schema, schemas)
+    if "enum" in schema or "const" in schema:
+        values = schema["enum"] if "enum" in schema else [schema["const"]]
+        return either([_kind_of_value(value) for value in values])
+    kinds = [_kind_in_full(kind, schema, schemas) for kind in _types(schema)]
+    return either(kinds) if kinds else "a value"
+
+
+def bounds_of(schema: Schema) -> str:
+    """The bounds or the choices of a value, in words: ``at least 1``; empty if there are none."""
+    if "enum" in schema:
+        return either([_quoted(value) for value in schema["enum"]])
+    if "const" in schema:
+        return f"only {_quoted(schema['const'])}"
+    return " and ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
+
+
+def _types(schema: Schema) -> list[str]:
+    kinds = schema.get("type", [])
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+def _within_bounds(kind: str, schema: Schema) -> str:
+    bounds = bounds_of(schema)
+    if kind not in ("integer", "number") or not bounds:
         return _KINDS[kind]
-    noun = "a whole number" if kind == "integer" else "a number"
-    bounds = [text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema]
-    return " ".join([noun, " and ".join(bounds)]) if bounds else noun
+    return f"{_KINDS[kind]} {'of ' if bounds.startswith('at ') else ''}{bounds}"
+
+
+def _kind_in_full(kind: str, schema: Schema, schemas: SchemaSet) -> str:
+    """With what a list or a mapping holds."""
+    names = next((noun for key, noun in _NAMED.items() if key in schema), "")
+    if kind == "array" and names:
+        return f"a list of {names}"
+    if kind == "array" and "items" in schema:
+        return f"a list, each {expected(schema['items'], schemas)}"
+    values = schema.get("additionalProperties")
+    if kind == "object" and isinstance(values, Mapping):
+        return f"a mapping of {names or 'names'} to {expected(values, schemas)}"
+    return _KINDS[kind]
+
+
+def _kind_of_value(value: Any) -> str:
+    return _KIND_OF_VALUE[type(value)]
 
 
 def _quoted(value: Any) -> str:
@@ -95,6 +156,7 @@ def _quoted(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _either(options: list[str]) -> str:
+def either(options: list[str]) -> str:
+    """The options as a phrase: ``a, b or c``."""
     options = list(dict.fromkeys(options))
     return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"

@@ -9,17 +9,29 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points, requires
+from importlib.machinery import ModuleSpec
+from importlib.metadata import Distribution, EntryPoint, distribution, distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
+
+from mt_shared.__about__ import __version__
+from mt_shared.distributions import (
+    SHARED,
+    facts,
+    normalized,
+    requirements,
+    requirements_named,
+    unmet,
+)
 from mt_shared.errors import ArchitectureError, UserError, nearest
+from mt_shared.package_source import People, is_people, read_people
 
 if TYPE_CHECKING:
     from mt_shared.contract import Architecture
@@ -35,7 +47,8 @@ class ArchitectureEntry:
     """One installed architecture, as its metadata and data files describe it.
 
     ``error`` says why it cannot be used, if so; ``capabilities`` and ``schema`` are None where
-    the package leaves those files out.
+    the package leaves those files out. ``maintainers`` are those of ``__init__.py``, or else those
+    of the distribution, without handles.
     """
 
     name: str
@@ -47,6 +60,8 @@ class ArchitectureEntry:
     capabilities: dict[str, Any] | None = None
     default_hypers: dict[str, Any] = field(default_factory=dict)
     schema: dict[str, Any] | None = None
+    summary: str = ""
+    maintainers: People = ()
 
 
 def distribution_name(name: str) -> str:
@@ -57,23 +72,32 @@ def distribution_name(name: str) -> str:
 def installed() -> dict[str, ArchitectureEntry]:
     """Every installed architecture by name, the broken ones with their error."""
     entries: dict[str, ArchitectureEntry] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in sorted(_points(), key=lambda point: point.name):
         entry = _read(point)
         clash = entries.get(entry.name)
         entries[entry.name] = _clash(clash, entry) if clash else entry
     return entries
 
 
-def find(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
-    """The installed architecture of that name.
+def look_up(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
+    """The installed architecture of that name, even if it is broken.
 
     :param known: names that exist whether installed or not, as ``pip install mt-<name>``
-    :raises ArchitectureError: not installed, broken, or two distributions claim the name
+    :raises ArchitectureError: not installed
     """
     entries = installed()
     if name not in entries:
         raise ArchitectureError(_not_installed(name, entries, known))
-    entry = entries[name]
+    return entries[name]
+
+
+def find(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
+    """The installed architecture of that name, fit for use.
+
+    :param known: see :func:`look_up`
+    :raises ArchitectureError: not installed, broken, or two distributions claim the name
+    """
+    entry = look_up(name, known)
     if entry.error:
         raise ArchitectureError(f"the architecture '{name}' cannot be used: {entry.error}")
     return entry
@@ -98,18 +122,57 @@ def load(name: str, known: Iterable[str] = ()) -> Architecture:
     )
 
 
+def _points() -> list[EntryPoint]:
+    try:
+        return list(entry_points(group=GROUP))
+    # one distribution with unreadable metadata is enough, and it need not be one of ours
+    except Exception:
+        return list(_points_of_the_readable())
+
+
+def _points_of_the_readable() -> Iterator[EntryPoint]:
+    seen: set[str] = set()
+    for each in distributions():
+        try:
+            name, points = normalized(facts(each).name), each.entry_points
+        except Exception:
+            continue
+        if name not in seen:
+            yield from points.select(group=GROUP)
+        seen.add(name)
+
+
 def _read(point: EntryPoint) -> ArchitectureEntry:
     """What metadata and data files say, or the reason why they say nothing useful."""
-    distribution = point.dist.name if point.dist else "unknown"
-    version = point.dist.version if point.dist else "unknown"
-    entry = ArchitectureEntry(point.name, distribution, version, point.value)
+    entry = ArchitectureEntry(point.name, "unknown", "unknown", point.value)
     try:
+        assert point.dist is not None
+        known = facts(point.dist)
+        entry = replace(
+            entry, distribution=known.name, version=known.version, summary=known.summary
+        )
         folder = _folder(entry)
-        return replace(entry, folder=folder, **_data_files(folder))
+        people = read_people(folder, "__maintainers__")
+        maintainers = people or tuple((person, "") for person in known.people)
+        entry = replace(entry, folder=folder, maintainers=maintainers)
+        _check_made_for_this_shared(entry, point.dist)
+        return replace(entry, **_data_files(folder))
     except UserError as error:
         return replace(entry, error=str(error))
-    except OSError as error:
-        return replace(entry, error=f"its files cannot be read: {error}")
+    # whatever else is wrong with a stranger's package must not hinder the others
+    except Exception as error:
+        reason = f"its files cannot be read: {type(error).__name__}: {error}"
+        return replace(entry, error=reason)
+
+
+def _check_made_for_this_shared(entry: ArchitectureEntry, dist: Distribution) -> None:
+    for clash in unmet(requirements_named(dist, SHARED)):
+        raise ArchitectureError(
+            f"{entry.distribution} {entry.version} is made for {clash.requirement}, but "
+            f"{SHARED} {clash.installed} is installed; get a version for this {SHARED} by: "
+            f"pip install --upgrade {entry.distribution}; or keep it, and get the {SHARED} that "
+            f"it needs by: pip install '{clash.requirement}'"
+        )
 
 
 def _folder(entry: ArchitectureEntry) -> Path:
@@ -120,14 +183,17 @@ def _folder(entry: ArchitectureEntry) -> Path:
             f"the entry point of {entry.distribution} is '{entry.module}'; "
             "expected the name of a top-level package"
         )
-    spec = find_spec(entry.module)
-    locations = spec.submodule_search_locations if spec else None
+    locations = _locations(find_spec(entry.module))
     if not locations:
         raise ArchitectureError(
             f"{entry.distribution} {entry.version} names the package '{entry.module}', which is "
             f"not there; reinstall it: pip install --force-reinstall {entry.distribution}"
         )
-    return Path(next(iter(locations)))
+    return Path(locations[0])
+
+
+def _locations(spec: ModuleSpec | None) -> list[str]:
+    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def _data_files(folder: Path) -> dict[str, Any]:
@@ -135,22 +201,32 @@ def _data_files(folder: Path) -> dict[str, Any]:
     # here, since a command that only needs the names should not pay for YAML
     from mt_shared.options import check, read_yaml
 
-    hypers_file = folder / DEFAULT_HYPERS
-    if not hypers_file.is_file():
-        raise ArchitectureError(f"the package has no {DEFAULT_HYPERS}, which is required")
     capabilities = None
     capabilities_file = folder / CAPABILITIES
     if capabilities_file.is_file():
         capabilities = read_yaml(capabilities_file)
         check(capabilities, capabilities_schema(), str(capabilities_file))
-    hypers = read_yaml(hypers_file)
-    if not isinstance(hypers, dict):
-        raise ArchitectureError(f"{hypers_file} is not a mapping of 'model' and 'training'")
     return {
         "capabilities": capabilities,
-        "default_hypers": hypers,
+        "default_hypers": _read_hypers(folder / DEFAULT_HYPERS),
         "schema": _read_schema(folder / SCHEMA),
     }
+
+
+def _read_hypers(path: Path) -> dict[str, Any]:
+    from mt_shared.options import read_yaml
+
+    if not path.is_file():
+        raise ArchitectureError(f"the package has no {path.name}, which is required")
+    hypers = read_yaml(path)
+    if not isinstance(hypers, dict):
+        raise ArchitectureError(f"{path} is not a mapping of 'model' and 'training'")
+    for section in ("model", "training"):
+        # an empty section is read as null
+        hypers[section] = {} if hypers.get(section) is None else hypers[section]
+        if not isinstance(hypers[section], dict):
+            raise ArchitectureError(f"{path}: '{section}' is not a mapping of hypers")
+    return hypers
 
 
 def _read_schema(path: Path) -> dict[str, Any] | None:
@@ -162,7 +238,18 @@ def _read_schema(path: Path) -> dict[str, Any] | None:
         raise ArchitectureError(f"{path} is not JSON: {error}") from error
     if not isinstance(schema, dict):
         raise ArchitectureError(f"{path} is not a JSON schema: expected an object")
+    _check_schema(schema, path)
     return schema
+
+
+def _check_schema(schema: dict[str, Any], path: Path) -> None:
+    """Refuse what is no JSON schema, and references to what this mt-shared does not have."""
+    from mt_shared.hypers import ENGINE_URN, engine_schema
+    from mt_shared.schema_check import schema_fault
+
+    fault = schema_fault(schema, {ENGINE_URN: engine_schema()})
+    if fault is not None:
+        raise ArchitectureError(f"{path} is no schema for {SHARED} {__version__}: {fault}")
 
 
 @cache
@@ -177,7 +264,7 @@ def _clash(first: ArchitectureEntry, second: ArchitectureEntry) -> ArchitectureE
     both = sorted([first.distribution, second.distribution])
     error = (
         f"two installed distributions provide it, {both[0]} and {both[1]}; "
-        "uninstall one of them: pip uninstall NAME"
+        f"uninstall one of them: pip uninstall {both[0]}, or pip uninstall {both[1]}"
     )
     return ArchitectureEntry(first.name, " and ".join(both), "", "", error=error)
 
@@ -204,17 +291,16 @@ def _not_installed(name: str, entries: dict[str, ArchitectureEntry], known: Iter
 def _import(entry: ArchitectureEntry) -> ModuleType:
     try:
         return importlib.import_module(entry.module)
-    except ModuleNotFoundError as error:
-        if _is_own(error.name, entry.module):
-            raise _broken(entry, error) from error
-        raise ArchitectureError(_missing_dependency(entry, error.name or "")) from error
+    except ImportError as error:
+        module = (error.name or "").partition(".")[0]
+        if module == "mt_shared":
+            raise ArchitectureError(_made_for_another_shared(entry, error)) from error
+        if isinstance(error, ModuleNotFoundError) and module not in ("", entry.module):
+            raise ArchitectureError(_missing_dependency(entry, error.name or "")) from error
+        raise _broken(entry, error) from error
     # whatever a stranger's package raises is reported as its own fault, with the cause chained
     except Exception as error:
         raise _broken(entry, error) from error
-
-
-def _is_own(missing: str | None, module: str) -> bool:
-    return missing is None or missing.split(".")[0] == module
 
 
 def _broken(entry: ArchitectureEntry, error: Exception) -> ArchitectureError:
@@ -225,28 +311,34 @@ def _broken(entry: ArchitectureEntry, error: Exception) -> ArchitectureError:
     )
 
 
-def _missing_dependency(entry: ArchitectureEntry, missing: str) -> str:
-    requirement = _requirement_of(entry.distribution, missing)
-    remedy = f"pip install '{requirement}'" if requirement else f"pip install {missing}"
+def _made_for_another_shared(entry: ArchitectureEntry, error: ImportError) -> str:
+    """What its metadata admit, its code does not."""
+    required = requirements_named(distribution(entry.distribution), SHARED)
+    claim = f"although it requires '{required[0]}'" if required else "which it does not require"
     return (
-        f"the architecture '{entry.name}' ({entry.distribution} {entry.version}) needs the module "
-        f"'{missing}', which is not installed; install it with: {remedy}"
+        f"the architecture '{entry.name}' ({entry.distribution} {entry.version}) is made for "
+        f"another {SHARED} than the installed {__version__}, {claim}: {error}. Get a version that "
+        f"fits by: pip install --upgrade {entry.distribution}; and tell its maintainers"
     )
 
 
-def _requirement_of(distribution: str, module: str) -> str | None:
-    """The requirement of the distribution that is named like the missing module."""
-    wanted = _normalized(module.split(".")[0])
-    for line in requires(distribution) or []:
-        requirement, _, _ = line.partition(";")
-        match = re.match(r"[\w.-]+", requirement)
-        if match and _normalized(match[0]) == wanted:
-            return requirement.strip()
-    return None
+def _missing_dependency(entry: ArchitectureEntry, missing: str) -> str:
+    message = (
+        f"the architecture '{entry.name}' ({entry.distribution} {entry.version}) needs the module "
+        f"'{missing}', which is not installed"
+    )
+    dist = distribution(entry.distribution)
+    named = requirements_named(dist, missing.partition(".")[0])
+    # a module may be named otherwise than the distribution that brings it, as yaml of pyyaml is
+    wanted = named or [each.requirement for each in unmet(requirements(dist))]
+    if not wanted:
+        return f"{message} and is not among its requirements; tell its maintainers"
+    return f"{message}; install it with: pip install " + " ".join(map(_quoted, wanted))
 
 
-def _normalized(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _quoted(requirement: Requirement) -> str:
+    """As the shell takes it, without the marker."""
+    return f"'{str(requirement).partition(';')[0].strip()}'"
 
 
 _CLASS_ATTRIBUTES = {
@@ -276,19 +368,10 @@ def _check_exposed(module: ModuleType, entry: ArchitectureEntry) -> None:
     faults += [
         f'{attribute} must be a list of ("Name <mail>", "@handle")'
         for attribute in ("__authors__", "__maintainers__")
-        if not _is_people(getattr(module, attribute, None))
+        if not is_people(getattr(module, attribute, None))
     ]
     if faults:
         raise ArchitectureError(
             f"the architecture '{entry.name}' ({entry.distribution} {entry.version}) does not "
             f"keep the contract: in {entry.module}/__init__.py " + "; ".join(faults)
         )
-
-
-def _is_people(value: object) -> bool:
-    return isinstance(value, (list, tuple)) and all(
-        isinstance(person, (list, tuple))
-        and len(person) == 2
-        and all(isinstance(part, str) for part in person)
-        for person in value
-    )

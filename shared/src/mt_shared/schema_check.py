@@ -69,6 +69,31 @@ def find_faults(
     ]
 
 
+def schema_fault(schema: Schema, referenced: Mapping[str, Schema]) -> str | None:
+    """What is wrong with a schema itself: not JSON schema, or a reference to nothing."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        place = "/".join(str(part) for part in error.absolute_path)
+        return f"{place}: {error.message}" if place else error.message
+    schemas = SchemaSet(schema, referenced)
+    lost = [each for each in _references(schema) if not schemas.has(each)]
+    return f"it refers to '{lost[0]}', which is not there" if lost else None
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for item in value.values():
+            yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
 class _Refusal(Fault):
     """A value that is known and refused: its reason is all that needs saying of it."""
 

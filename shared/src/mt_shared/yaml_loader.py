@@ -101,6 +101,19 @@ def dump_yaml(value: Any) -> str:
     )
 
 
+def dump_inline(value: Any) -> str:
+    """The same without line breaks, to follow a key."""
+    text: str = yaml.dump(
+        value,
+        Dumper=_Dumper,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=True,
+        width=1e9,
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _compose(text: str, source: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=_Loader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from mt_core.capability_check import device_kind
 from mt_shared.contract import ModelInterface
 from mt_shared.errors import OptionsError
 
@@ -34,7 +35,7 @@ def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[
     if wish is None:
         available = [kind for kind in supported if _is_available(kind)]
         return [torch.device((available or ["cpu"])[0])]
-    kind = "cuda" if wish.startswith(("gpu", "cuda")) else wish.split(":")[0]
+    kind = device_kind(wish)
     if kind not in supported:
         raise OptionsError(
             f"device is '{wish}', but this architecture runs on {', '.join(supported)}"

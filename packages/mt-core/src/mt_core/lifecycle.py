@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 
+from mt_shared.distributions import normalized
+from mt_shared.errors import ArchitectureError
+from mt_shared.faults import Fault, raise_faults
 from mt_shared.options import check, read_yaml
-from mt_shared.registry import ArchitectureEntry, find
+from mt_shared.registry import ArchitectureEntry, distribution_name, find
 
 MANIFEST = Path(__file__).with_name("lifecycle.yaml")
 SCHEMA = Path(__file__).with_name("schema-lifecycle.json")
@@ -16,13 +21,17 @@ SCHEMA = Path(__file__).with_name("schema-lifecycle.json")
 
 @dataclass(frozen=True)
 class LifeCycle:
-    """What the curators say of one architecture; the last three only of a deprecated one."""
+    """What the curators say of one architecture; the last four only of a deprecated one.
+
+    ``removal`` is the last day on which it is promised to be there.
+    """
 
     stage: str
     since: str = ""
     reason: str = ""
     replacement: str = ""
-    removal: str = ""
+    deprecated_on: date | None = None
+    removal: date | None = None
 
 
 THIRD_PARTY = LifeCycle("third-party")
@@ -41,12 +50,34 @@ def read_manifest(path: Path) -> dict[str, LifeCycle]:
     """
     manifest = read_yaml(path)
     check(manifest, json.loads(SCHEMA.read_text(encoding="utf-8")), str(path))
-    return {name: LifeCycle(**facts) for name, facts in manifest.items()}
+    faults = [fault for name, facts in manifest.items() for fault in _date_faults(name, facts)]
+    raise_faults(faults, str(path))
+    return {name: _life_cycle(facts) for name, facts in manifest.items()}
 
 
-def stage_of(name: str) -> LifeCycle:
-    """The life cycle of an architecture; one that the manifest does not name is third-party."""
+def stage_of(name: str, distribution: str | None = None) -> LifeCycle:
+    """The life cycle of an architecture; one that the manifest does not name is third-party.
+
+    :param distribution: the one that provides it, if it is installed: the manifest speaks of the
+        project's own, not of a stranger's under the same name
+    """
+    if distribution is not None and normalized(distribution) != distribution_name(name):
+        return THIRD_PARTY
     return first_party().get(name, THIRD_PARTY)
+
+
+def check_removal(name: str, life_cycle: LifeCycle, today: date | None = None) -> None:
+    """Refuse a deprecated architecture after its date of removal.
+
+    :raises ArchitectureError: with reason, replacement and date, and how to train it all the same
+    """
+    if life_cycle.removal is None or (today or date.today()) <= life_cycle.removal:
+        return
+    raise ArchitectureError(
+        f"the architecture '{name}' is deprecated, and its date of removal, {life_cycle.removal}, "
+        f"has passed: {life_cycle.reason}. Use {life_cycle.replacement} instead, or train it all "
+        "the same with --allow-deprecated (from Python: allow_deprecated=True)"
+    )
 
 
 def notice(name: str, life_cycle: LifeCycle) -> str | None:
@@ -56,9 +87,40 @@ def notice(name: str, life_cycle: LifeCycle) -> str | None:
     if life_cycle.stage == "deprecated":
         return (
             f"the architecture '{name}' is deprecated: {life_cycle.reason}; use "
-            f"{life_cycle.replacement} instead; it may be removed on {life_cycle.removal}"
+            f"{life_cycle.replacement} instead; it may be removed after {life_cycle.removal}"
         )
     return None
+
+
+_DATES = ("deprecated_on", "removal")
+_MONTHS_OF_NOTICE = 6
+
+
+def _life_cycle(facts: dict[str, str]) -> LifeCycle:
+    dates = {key: date.fromisoformat(facts[key]) for key in _DATES if key in facts}
+    return LifeCycle(**{**facts, **dates})  # type: ignore[arg-type]
+
+
+def _date_faults(name: str, facts: dict[str, str]) -> Iterator[Fault]:
+    """What the schema cannot say of dates: that they are in the calendar, and far enough apart."""
+    impossible = [key for key in _DATES if key in facts and not _is_date(facts[key])]
+    for key in impossible:
+        yield Fault((name, key), f"{facts[key]} is no day of the calendar")
+    if "removal" not in facts or impossible:
+        return
+    first, last = (date.fromisoformat(facts[key]) for key in _DATES)
+    months = (last.year - first.year) * 12 + last.month - first.month
+    if (months, last.day) < (_MONTHS_OF_NOTICE, first.day):
+        message = f"{last} is less than {_MONTHS_OF_NOTICE} months after deprecated_on, {first}"
+        yield Fault((name, "removal"), message)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 @cache

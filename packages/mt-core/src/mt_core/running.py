@@ -155,13 +155,14 @@ def _with_seed(plan: TrainingOptions, going_on: Restart | None) -> TrainingOptio
 def _say_start(task: Task, folder: Path | None) -> None:
     """The first lines: what is trained, how, and where the files are."""
     plan, name = task.plan, task.plan.architecture.name
-    said = notice(name, stage_of(name))
+    entry = find_entry(name)
+    said = notice(name, stage_of(name, entry.distribution))
     if said is not None:
         log.warning(said)
     if plan.architecture.unchecked:
         log.warning(f"the hypers of '{name}' are unchecked: it has no schema")
     if folder is not None:
-        log.info(f"Training {name} {find_entry(name).version} in {folder}, seed {plan.seed}")
+        log.info(f"Training {name} {entry.version} in {folder}, seed {plan.seed}")
     if task.going_on is not None:
         log.info(task.going_on.describe())
     log.info(f"Training on {task.device} in {str(task.dtype).removeprefix('torch.')}")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt_core.capability_check import check_capabilities, check_finetuning
-from mt_core.lifecycle import find_entry
+from mt_core.capability_check import check_capabilities
+from mt_core.lifecycle import check_removal, find_entry, stage_of
 from mt_core.options import parse_training
 from mt_shared.options import describe_origins, load_options, origins
 
@@ -23,6 +23,7 @@ def train(
     overrides: Sequence[str] = (),
     dry_run: bool = False,
     allow_changes: bool = False,
+    allow_deprecated: bool = False,
 ) -> Result | None:
     """Train a model as an options file says, export it, and evaluate it on every split.
 
@@ -32,12 +33,14 @@ def train(
     :param overrides: ``a.b.c=VALUE``, each sets one option
     :param dry_run: only check, try one step and say what a training would cost; returns None
     :param allow_changes: go on from a checkpoint although options or data have changed
+    :param allow_deprecated: train an architecture whose date of removal has passed
     """
     loaded = load_options(options, tuple(overrides))
     plan = parse_training(loaded.values, loaded.source, find_entry, loaded.where)
     entry = find_entry(plan.architecture.name)
-    check_capabilities(entry, plan.specs)
-    check_finetuning(entry, plan)
+    if not allow_deprecated:
+        check_removal(entry.name, stage_of(entry.name, entry.distribution))
+    check_capabilities(entry, plan)
     # only now, so that a mistake in the options does not wait for torch
     from mt_core import running
 

@@ -1,0 +1,63 @@
+"""What an architecture can do, in words for people: for ``mt list`` and ``mt describe``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Capabilities = dict[str, Any]
+
+_GRADIENTS = {"positions": "forces", "strain": "stress"}
+_SYMMETRIES = {
+    "exact": "exact",
+    "augmentation": "approximate, by augmentation of the training data",
+    "none": "none",
+}
+_LOCALITY = {
+    "local": "an atom sees its neighbors within the cutoff",
+    "message_passing": "an atom sees several cutoffs away, by message passing",
+    "global": "an atom sees the whole structure",
+}
+_FIT = {"gradient": "by gradient descent over epochs", "closed_form": "in closed form"}
+
+
+def targets_of(able: Capabilities) -> str:
+    """``scalar: system, atom``: the types of targets, each with what can have one."""
+    kinds = able["targets"].items()
+    words = "; ".join(f"{kind}: {', '.join(samples)}" for kind, samples in kinds)
+    return f"{words} ({', '.join(able['quantities'])} alone)" if "quantities" in able else words
+
+
+def gradients_of(able: Capabilities) -> str:
+    """``forces, stress``, or ``none``."""
+    return _listed([_GRADIENTS[gradient] for gradient in able["gradients"]])
+
+
+def finetuning_of(able: Capabilities) -> str:
+    """The methods of fine-tuning, or ``none``."""
+    return _listed(able["finetuning"])
+
+
+def capability_words(able: Capabilities) -> dict[str, str]:
+    """Every capability: what it is about, and what holds of it."""
+    symmetries = able["symmetries"].items()
+    return {
+        "targets": targets_of(able),
+        "several targets": _yes_or_no(able["multiple_targets"]),
+        "gradients": gradients_of(able),
+        **{symmetry: _SYMMETRIES[kept] for symmetry, kept in symmetries},
+        "locality": _LOCALITY[able["locality"]],
+        "long range": _yes_or_no(able["long_range"]),
+        "training": _FIT[able["fit"]],
+        "fine-tuning": finetuning_of(able),
+        "several processes": _yes_or_no(able["distributed"]),
+        "devices": _listed(able["devices"]),
+        "dtypes": _listed(able["dtypes"]),
+    }
+
+
+def _yes_or_no(value: Any) -> str:
+    return "yes" if value else "no"
+
+
+def _listed(items: list[str]) -> str:
+    return ", ".join(items) or "none"

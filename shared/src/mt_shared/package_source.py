@@ -1,0 +1,124 @@
+"""What can be read off the source of an architecture without importing it: people, references."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mt_shared.errors import ArchitectureError
+
+People = tuple[tuple[str, str], ...]
+
+
+def read_people(folder: Path, attribute: str) -> People:
+    """The people that ``__init__.py`` names in ``__authors__`` or ``__maintainers__``.
+
+    Empty where the list is not written out there: only an import would tell.
+
+    :raises ArchitectureError: the file is missing or is not Python
+    """
+    names = _assignments(parse(folder / "__init__.py").body)
+    value = _literal(names, attribute)
+    return tuple(map(tuple, value)) if is_people(value) else ()
+
+
+def read_references(folder: Path) -> dict[str, list[str]]:
+    """The references of ``__default_metadata__`` of the class that is ``__model__``.
+
+    Empty where they are not written out in one of the package's files.
+
+    :raises ArchitectureError: a file is not Python
+    """
+    model = _model_class(parse(folder / "__init__.py"))
+    for path in sorted(folder.rglob("*.py")) if model else ():
+        for node in parse(path).body:
+            if isinstance(node, ast.ClassDef) and node.name == model:
+                return _references(node)
+    return {}
+
+
+def parse(path: Path) -> ast.Module:
+    """A file of Python.
+
+    :raises ArchitectureError: it is missing or is not Python
+    """
+    try:
+        return ast.parse(path.read_bytes())
+    except FileNotFoundError as error:
+        raise ArchitectureError(f"the package has no {path.name}") from error
+    # ValueError: null bytes, in older versions of Python
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ArchitectureError(f"{path}{line} is not Python: {error}") from error
+
+
+def is_people(value: object) -> bool:
+    """Whether a value is a list of ``("Name <mail>", "@handle")``."""
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(person, (list, tuple))
+        and len(person) == 2
+        and all(isinstance(part, str) for part in person)
+        for person in value
+    )
+
+
+def _assignments(body: list[ast.stmt]) -> dict[str, ast.expr]:
+    """The last value that is assigned to each name in a module or a class."""
+    found: dict[str, ast.expr] = {}
+    for node in body:
+        if isinstance(node, ast.Assign):
+            found |= {name.id: node.value for name in node.targets if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            found[node.target.id] = node.value
+    return found
+
+
+def _literal(names: dict[str, ast.expr], name: str) -> Any:
+    """The value of a name that is written out, or is another name for one that is; or None."""
+    value = names.pop(name, None)
+    if isinstance(value, ast.Name):
+        return _literal(names, value.id)
+    return None if value is None else _value(value)
+
+
+def _value(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return None
+
+
+def _model_class(init: ast.Module) -> str | None:
+    """The name under which the class ``__model__`` is defined."""
+    for node in init.body:
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            if (alias.asname or alias.name) == "__model__":
+                return alias.name
+        if isinstance(node, ast.ClassDef) and node.name == "__model__":
+            return node.name
+    value = _assignments(init.body).get("__model__")
+    return value.id if isinstance(value, ast.Name) else None
+
+
+def _references(model: ast.ClassDef) -> dict[str, list[str]]:
+    metadata = _assignments(model.body).get("__default_metadata__")
+    found = list(_keyword(metadata, "references"))
+    return found[0] if found and _are_references(found[0]) else {}
+
+
+def _keyword(call: ast.expr | None, name: str) -> Iterator[Any]:
+    if isinstance(call, ast.Call):
+        yield from (_value(each.value) for each in call.keywords if each.arg == name)
+
+
+def _are_references(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(section, str) and isinstance(items, list) and all(map(_is_text, items))
+        for section, items in value.items()
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
