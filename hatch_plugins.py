@@ -1,48 +1,58 @@
-"""The hatch environments ``arch.NAME``: one for each architecture in the repository, never listed.
+"""The hatch environments ``arch.NAME``, ``lowest.NAME`` and ``newest.NAME``: one for each
+architecture in the repository, never listed.
 
 The pins of two architectures may contradict each other, so each is tested in its own environment.
 """
 
-from itertools import chain
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from hatch.env.collectors.plugin.interface import EnvironmentCollectorInterface
-from hatch.utils.toml import load_toml_file
 
-PREFIX = "arch."
-FOLDERS = ("packages", "docs/examples")
+# hatch loads this file by its path; the scripts beside it are no package
+sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+from distributions import Distribution, all_architectures
+from floors import pins
+
+MATRICES = ("arch", "lowest", "newest")
+# set by the nightly workflow: its machine has the lowest Python, for which that torch was built
+TORCH_TOO = "MT_LOWEST_TORCH"
 
 
 class ArchitectureEnvironments(EnvironmentCollectorInterface):
-    """Fills in the matrix ``arch`` of ``hatch.toml``."""
+    """Fills in the matrices of ``hatch.toml``."""
 
     def finalize_config(self, config: dict[str, dict[str, Any]]) -> None:
-        """Give ``arch`` one variant an architecture, named as its distribution: ``soap-bpnn``."""
-        names = list(architectures(Path(self.root)))
-        config["arch"]["matrix"] = [{"distribution": names}]
-        config["arch"]["matrix-name-format"] = "{value}"
+        """Give each one variant an architecture, named as its distribution: ``soap-bpnn``."""
+        for matrix in MATRICES:
+            config[matrix]["matrix"] = [{"distribution": list(variants())}]
+            config[matrix]["matrix-name-format"] = "{value}"
 
     def finalize_environments(self, config: dict[str, dict[str, Any]]) -> None:
         """Install into each variant its architecture, and tell its scripts which one it is."""
-        for name, folder in architectures(Path(self.root)).items():
-            environment = config[PREFIX + name]
-            members = environment["workspace"]["members"]
-            environment["workspace"] = {"members": [*members, folder]}
-            environment["env-vars"] = {
-                **environment["env-vars"],
-                "MT_ARCHITECTURE": name.replace("-", "_"),
-                # an example has no tests of its own
-                "MT_TESTS": f"{folder}/tests" if Path(self.root, folder, "tests").is_dir() else "",
-            }
+        for name, distribution in variants().items():
+            for matrix in MATRICES:
+                environment = config[f"{matrix}.{name}"]
+                members = environment["workspace"]["members"]
+                environment["workspace"] = {"members": [*members, distribution.path]}
+                environment["env-vars"] = {
+                    **environment["env-vars"],
+                    "MT_ARCHITECTURE": name.replace("-", "_"),
+                    "MT_TESTS": tests_of(distribution),
+                }
+            with_torch = bool(os.environ.get(TORCH_TOO))
+            config[f"lowest.{name}"]["dependencies"] = pins(distribution, with_torch=with_torch)
 
 
-def architectures(root: Path) -> dict[str, str]:
-    """Folder of each architecture by the name of its environment: all that declare themselves."""
-    found = {}
-    files = chain.from_iterable(root.glob(f"{folder}/*/pyproject.toml") for folder in FOLDERS)
-    for file in sorted(files):
-        project = load_toml_file(str(file))["project"]
-        if "mt.architectures" in project.get("entry-points", {}):
-            found[project["name"].removeprefix("mt-")] = file.parent.relative_to(root).as_posix()
-    return found
+def variants() -> dict[str, Distribution]:
+    """Each architecture by the name of its environments."""
+    return {
+        name.replace("_", "-"): distribution for name, distribution in all_architectures().items()
+    }
+
+
+def tests_of(distribution: Distribution) -> str:
+    """The folder of its own tests; an example has none."""
+    return f"{distribution.path}/tests" if (distribution.folder / "tests").is_dir() else ""

@@ -22,6 +22,7 @@ from string import Template
 import ase.io
 import numpy as np
 from ase import Atoms
+
 from make_examples import (
     ELECTRONIC_TEMPERATURE,
     EXAMPLES_FOLDER,

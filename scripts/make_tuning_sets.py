@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+
 from make_examples import Example, format_frame, label, label_isolated, sample, start_ethanol
 
 SEED = 20260501

@@ -64,3 +64,8 @@ def test_each_distribution_carries_the_same_license(distribution):
 @each_distribution
 def test_each_distribution_says_that_it_is_typed(distribution):
     assert (distribution.source / "py.typed").exists()
+
+
+def test_the_version_to_cite_is_that_of_the_dispatcher():
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {VERSIONS['mt-core']}\n" in text

@@ -1,8 +1,13 @@
-"""The distributions of this repository, as their files describe them."""
+"""The distributions of this repository, as their files describe them.
+
+Read by the rules in ``tests/repository``, by the scripts of releases and workflows beside this
+file, and by ``hatch_plugins.py``.
+"""
 
 from __future__ import annotations
 
 import ast
+import difflib
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +21,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 FOLDERS = [ROOT / "shared", ROOT / "tests", *sorted((ROOT / "packages").iterdir())]
+# an architecture of the documentation, tested as the others are, and never released
+EXAMPLES = ROOT / "docs/examples"
+# what stands under every architecture in its tests
+BASE = ("mt-shared", "mt-core", "mt-conformance")
 
 
 @dataclass(frozen=True)
@@ -51,10 +60,25 @@ class Distribution:
         return self.source.name
 
     @property
+    def about(self) -> Path:
+        """The file that holds the version."""
+        return self.source / "__about__.py"
+
+    @property
     def version(self) -> str:
         scope: dict[str, str] = {}
-        exec((self.source / "__about__.py").read_text(encoding="utf-8"), scope)
+        exec(self.about.read_text(encoding="utf-8"), scope)
         return scope["__version__"]
+
+    @property
+    def fragments(self) -> list[Path]:
+        """What its next changelog is made of."""
+        return sorted((self.folder / "changes").glob("*.md"))
+
+    @property
+    def path(self) -> str:
+        """Its folder, as git writes it."""
+        return self.folder.relative_to(ROOT).as_posix()
 
     @property
     def requirements(self) -> list[Requirement]:
@@ -66,15 +90,45 @@ class Distribution:
         return self.project.get("entry-points", {}).get("mt.architectures", {})
 
     def files(self) -> list[Path]:
-        return sorted(self.source.rglob("*.py"))
+        """Its source, without the templates of other packages."""
+        files = self.source.rglob("*.py")
+        return sorted(file for file in files if "templates" not in file.parts)
 
 
 def read_distribution(folder: Path) -> Distribution:
-    file = folder / "pyproject.toml"
-    return Distribution(folder, tomllib.loads(file.read_text(encoding="utf-8"))["project"])
+    text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    return Distribution(folder, parse_project(text))
+
+
+def parse_project(text: str) -> dict[str, Any]:
+    """The table ``project`` of a ``pyproject.toml``."""
+    return tomllib.loads(text)["project"]
 
 
 DISTRIBUTIONS = [read_distribution(folder) for folder in FOLDERS]
+BY_NAME = {each.name: each for each in DISTRIBUTIONS}
+
+
+def examples() -> list[Distribution]:
+    return [read_distribution(file.parent) for file in sorted(EXAMPLES.glob("*/pyproject.toml"))]
+
+
+def all_architectures() -> dict[str, Distribution]:
+    """Every architecture with tests of its own, by its name in options files; examples too."""
+    return {name: each for each in [*DISTRIBUTIONS, *examples()] for name in each.architectures}
+
+
+def named(name: str) -> Distribution:
+    """The distribution of that name, or of the architecture of that name."""
+    by_architecture = {
+        key: each for key, each in all_architectures().items() if each in DISTRIBUTIONS
+    }
+    known = {**by_architecture, **BY_NAME}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        advice = f" (did you mean '{near[0]}'?)" if near else ""
+        raise SystemExit(f"there is no distribution '{name}'{advice}; known: {', '.join(BY_NAME)}")
+    return known[name]
 
 
 def imports(path: Path) -> Iterator[Import]:
