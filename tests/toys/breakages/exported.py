@@ -1,0 +1,95 @@
+"""The exported file, where it is used: in a process that has nothing of ours."""
+
+from toys.breakage import adds, beside_the_command, breakage, model
+from toys.breakages.symmetries import FUNCTIONS
+
+# of a batch; an engine has one structure at a time
+OTHERS = "(float(len(graph.cells)) - 1.0)"
+ONLY_DERIVATIVE = """
+def only_derivative(x: torch.Tensor) -> torch.Tensor:
+    return x - x.detach()
+"""
+
+BREAKAGES = [
+    breakage(
+        "is_imported_with_torch",
+        beside_the_command("mt_backend.py", "def begin():\n    pass\n"),
+        beside_the_command(
+            "mt_backend-0.1.dist-info/entry_points.txt",
+            "[torch.backends]\nbackend = mt_backend:begin\n",
+        ),
+        beside_the_command(
+            "mt_backend-0.1.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: mt-backend\nVersion: 0.1\n",
+        ),
+        fails="test_runs_without_our_packages[float64]",
+        says="imported: ['mt_backend']",
+        passes="test_energies_in_ase[float64] test_forces_in_ase[float64] "
+        "test_stress_in_ase[float64]",
+    ),
+    breakage(
+        "sees_the_size_of_the_batch",
+        model(adds(f"x + 0.01 * {OTHERS}")),
+        fails="test_energies_in_ase[float64]",
+        says="energies in ASE",
+        passes="test_runs_without_our_packages[float64] test_forces_in_ase[float64] "
+        "test_stress_in_ase[float64]",
+    ),
+    breakage(
+        "has_forces_that_see_the_size_of_the_batch",
+        model(
+            adds(f"x + {OTHERS} * only_derivative(square_of_x(vectors, graph))"),
+            FUNCTIONS + ONLY_DERIVATIVE,
+        ),
+        fails="test_forces_in_ase[float64]",
+        says="forces in ASE",
+        passes="test_runs_without_our_packages[float64] test_energies_in_ase[float64]",
+    ),
+    breakage(
+        "has_a_stress_that_sees_the_size_of_the_batch",
+        model(
+            adds(f"x + {OTHERS} * only_derivative(graph.cells[:, 0, :1].square())[graph.system]"),
+            ONLY_DERIVATIVE,
+        ),
+        fails="test_stress_in_ase[float64]",
+        says="stress in ASE",
+        passes="test_runs_without_our_packages[float64] test_energies_in_ase[float64] "
+        "test_forces_in_ase[float64]",
+    ),
+    breakage(
+        "is_another_model_in_torchscript",
+        model(adds("x + 0.5 if torch.jit.is_scripting() else x")),
+        fails="test_export_changes_nothing",
+        says="'energy' after export",
+        passes="test_export_leaves_the_model test_export_says_what_it_is test_precisions_agree",
+    ),
+    breakage(
+        "is_changed_by_its_export",
+        model("""
+            def export(self, metadata=None):
+                self.eval()
+                return SoundModel.export(self, metadata)
+        """),
+        fails="test_export_leaves_the_model",
+        says="export switched the model to evaluation mode",
+        passes="test_export_changes_nothing test_export_says_what_it_is test_precisions_agree",
+    ),
+    breakage(
+        "sees_less_far_than_it_does",
+        model("""
+            def interaction_range(self) -> float:
+                return 1.0
+        """),
+        fails="test_export_says_what_it_is",
+        says="the interaction range is 1.0, the cutoffs are",
+        passes="test_export_changes_nothing test_export_leaves_the_model test_precisions_agree",
+    ),
+    breakage(
+        "subtracts_large_numbers",
+        model(adds("x + (number_of_neighbors(vectors, graph) + 1e6) - 1e6"), FUNCTIONS),
+        fails="test_precisions_agree",
+        says="energy by atom in float32",
+        passes="test_export_changes_nothing test_export_leaves_the_model "
+        "test_export_says_what_it_is",
+    ),
+]

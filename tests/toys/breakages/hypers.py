@@ -1,0 +1,50 @@
+"""Hypers: their defaults, their schema, and what is refused."""
+
+from toys.breakage import appended, breakage, set_value
+
+BREAKAGES = [
+    breakage(
+        "has_a_default_that_its_schema_refuses",
+        set_value("default-hypers.yaml", "model.num_features", 0),
+        fails="test_defaults_fit_the_schema",
+        says="num_features",
+        passes="test_tiny_hypers_fit_the_schema test_misspelt_hyper_is_refused[model] "
+        "test_package.py::test_package_is_sound",
+    ),
+    breakage(
+        "has_tiny_hypers_that_do_not_exist",
+        appended("conformance.py", 'HYPERS["model"]["no_such_hyper"] = 1'),
+        fails="test_tiny_hypers_fit_the_schema",
+        says="no_such_hyper",
+        passes="test_defaults_fit_the_schema test_misspelt_hyper_is_refused[model] "
+        "test_package.py::test_package_is_sound",
+    ),
+    breakage(
+        "takes_any_hyper",
+        set_value("schema-hypers.json", "properties.model.additionalProperties", True),
+        fails="test_misspelt_hyper_is_refused[model]",
+        says="DID NOT RAISE",
+        passes="test_misspelt_hyper_is_refused[training] test_defaults_fit_the_schema "
+        "test_tiny_hypers_fit_the_schema",
+    ),
+    breakage(
+        "does_not_describe_a_hyper",
+        set_value("schema-hypers.json", "properties.model.properties.num_features.description", ""),
+        fails="test_every_hyper_is_described[model]",
+        says="model.num_features has no description",
+        passes="test_every_hyper_is_described[training] test_defaults_fit_the_schema "
+        "test_misspelt_hyper_is_refused[model]",
+    ),
+    breakage(
+        "has_a_hyper_without_bounds",
+        set_value(
+            "schema-hypers.json",
+            "properties.model.properties.cutoff",
+            {"description": "A distance.", "type": "number"},
+        ),
+        fails="test_every_hyper_is_described[model]",
+        says="model.cutoff has no bounds",
+        passes="test_every_hyper_is_described[training] test_defaults_fit_the_schema "
+        "test_misspelt_hyper_is_refused[model]",
+    ),
+]
