@@ -236,6 +236,19 @@ class TestMetrics:
         assert results["forces RMSE"] == pytest.approx(1000)
         assert results["energy MAE"] == pytest.approx(2000 * np.mean([1 / 2, 1 / 3, 1 / 4]))
 
+    @pytest.mark.parametrize("missing", [False, True])
+    def test_a_prediction_of_nan_is_no_missing_label(self, missing):
+        dataset = water_like()
+        if missing:
+            dataset.labels["energy"].values[0] = np.nan
+        batch = store_of(dataset).batch(torch.arange(3))
+        metrics = metrics_of(INFO.targets, "angstrom")
+        errors = ErrorSums(metrics, {"energy": 2.0}, (), torch.device("cpu"))
+        errors.update(perfect_but(batch, np.nan, 0.5), batch)
+        results = errors.results()
+        assert results["energy RMSE"] == np.inf
+        assert selection_metric("rmse_prod", results) == np.inf
+
     def test_halving_either_error_counts_the_same(self):
         halved_energy = {"energy RMSE": 1.0, "forces RMSE": 100.0, "energy MAE": 9.0}
         halved_forces = {"energy RMSE": 2.0, "forces RMSE": 50.0, "energy MAE": 9.0}

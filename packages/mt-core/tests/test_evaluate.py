@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import mt_core
+from mt_core.evaluation import Errors, format_errors
 from mt_core.example import EXAMPLES
+from mt_shared.engine.metrics import Metric
 
 RELATIVE = 1e-5  # float32, and the digits of a file
 SYSTEMS = {"read_from": "ethanol.xyz", "length_unit": "angstrom"}
@@ -47,6 +49,14 @@ def test_the_errors_are_those_of_the_written_predictions(finished):
     assert found["forces"].rmse == pytest.approx(
         1e3 * np.sqrt(np.mean(difference**2)), rel=RELATIVE
     )
+
+
+def test_a_prediction_of_nan_is_no_missing_label():
+    errors = Errors(Metric("energy", "", "energy", "meV/atom", 1e3))
+    errors.add(np.array([1.0, np.nan, 3.0]), np.array([1.0, np.nan, 2.0]))
+    assert (errors.number, errors.rmse) == (2, pytest.approx(1e3 * np.sqrt(0.5)))
+    errors.add(np.array([np.nan]), np.array([1.0]))
+    assert "inf" in format_errors({"energy": errors})
 
 
 def test_without_targets_there_are_predictions_and_no_errors(finished, succeed):

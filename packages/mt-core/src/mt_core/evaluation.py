@@ -40,22 +40,28 @@ class Errors:
     squares: float = 0.0
     absolute: float = 0.0
 
-    def add(self, difference: np.ndarray) -> None:
+    def add(self, predicted: np.ndarray, labelled: np.ndarray) -> None:
         """Take note of differences; NaN, for labels that are missing, do not count."""
-        known = difference[np.isfinite(difference)]
-        self.number += known.size
-        self.squares += float(np.sum(known**2))
-        self.absolute += float(np.sum(np.abs(known)))
+        known = np.isfinite(labelled)
+        difference = predicted[known] - labelled[known]
+        self.number += difference.size
+        self.squares += float(np.sum(difference**2))
+        self.absolute += float(np.sum(np.abs(difference)))
 
     @property
     def rmse(self) -> float:
-        """In the unit of the metric; NaN without labels."""
-        return self.metric.factor * (self.squares / self.number) ** 0.5 if self.number else np.nan
+        """In the unit of the metric; NaN without labels, infinite if a prediction is NaN."""
+        return self.metric.factor * self._mean(self.squares) ** 0.5
 
     @property
     def mae(self) -> float:
-        """In the unit of the metric; NaN without labels."""
-        return self.metric.factor * self.absolute / self.number if self.number else np.nan
+        """In the unit of the metric; NaN without labels, infinite if a prediction is NaN."""
+        return self.metric.factor * self._mean(self.absolute)
+
+    def _mean(self, total: float) -> float:
+        if not self.number:
+            return np.nan
+        return np.inf if np.isnan(total) else total / self.number
 
 
 @dataclass
@@ -255,31 +261,32 @@ def add_errors(
         info = replace(target, gradients=tuple(labels.gradients))
         for metric in metrics_of({name: info}, length_unit):
             found = errors.setdefault(metric.label, Errors(metric))
-            found.add(_difference(metric, predictions[name], labels, chunk.structures))
+            found.add(*_compared(metric, predictions[name], labels, chunk.structures))
 
 
-def _difference(
+def _compared(
     metric: Metric,
     prediction: Predictions,
     labels: TargetLabels,
     structures: Structures,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is predicted, and what the labels say, which is not finite where there is none."""
     if metric.gradient == "positions":
         assert prediction.forces is not None
-        return prediction.forces + labels.gradients["positions"]
+        return prediction.forces, -labels.gradients["positions"]
     if metric.gradient == "strain":
         if prediction.stress is None:
-            return np.zeros(0)
+            return np.zeros(0), np.zeros(0)
         with np.errstate(divide="ignore", invalid="ignore"):
             labelled = labels.gradients["strain"] / structures.volumes[:, None, None]
-        return prediction.stress - labelled
+        return prediction.stress, labelled
     if prediction.values.shape != labels.values.shape:
         raise OptionsError(
             f"the model predicts {prediction.values.shape[-1]} sub-targets of '{metric.target}', "
             f"the options give num_subtargets {labels.values.shape[-1]}"
         )
-    difference = prediction.values - labels.values
-    return difference if prediction.per_atom else difference / structures.atoms_per_system[:, None]
+    sizes = 1 if prediction.per_atom else structures.atoms_per_system[:, None]
+    return prediction.values / sizes, labels.values / sizes
 
 
 def format_errors(errors: dict[str, Errors]) -> str:

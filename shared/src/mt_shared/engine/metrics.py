@@ -67,36 +67,47 @@ class ErrorSums:
         """Add the errors of a batch; missing labels do not count."""
         with torch.no_grad():
             for row, metric in enumerate(self.metrics):
-                error = self._error(metric, predictions[metric.target], batch)
+                error, label = self._compared(metric, predictions[metric.target], batch)
                 if not batch.targets[metric.target].complete[metric.gradient]:
-                    error = error[torch.isfinite(error)]
+                    error = error[torch.isfinite(label)]
                 self.sums[row, 0] += error.numel()
                 self.sums[row, 1] += error.square().sum(dtype=torch.float64)
                 self.sums[row, 2] += error.abs().sum(dtype=torch.float64)
 
-    def _error(self, metric: Metric, prediction: Prediction, batch: Batch) -> torch.Tensor:
+    def _compared(
+        self, metric: Metric, prediction: Prediction, batch: Batch
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The errors, and the labels, which are not finite where there is none."""
         target = batch.targets[metric.target]
         if metric.gradient == "":
             error = prediction.values - target.values
-            by_atom = target.per_atom or metric.target in self.per_structure
-            return error if by_atom else error / batch.num_atoms.unsqueeze(1)
-        error = prediction.gradients[metric.gradient] - target.gradients[metric.gradient]
+            if not target.per_atom and metric.target not in self.per_structure:
+                error = error / batch.num_atoms.unsqueeze(1)
+            return error, target.values
+        label = target.gradients[metric.gradient]
+        error = prediction.gradients[metric.gradient] - label
         if metric.gradient == "positions":
-            return error
-        # a structure without a cell has a NaN label, which the caller drops
-        return error / batch.volumes.reshape(-1, 1, 1)
+            return error, label
+        # a structure without a cell has a NaN label
+        return error / batch.volumes.reshape(-1, 1, 1), label
 
     def results(self) -> dict[str, float]:
-        """``{"energy RMSE": ..., "energy MAE": ...}`` in the units of the metrics."""
+        """``{"energy RMSE": ..., "energy MAE": ...}`` in the units of the metrics.
+
+        NaN without labels, infinite if a prediction is NaN.
+        """
         results = {}
         for metric, (number, squares, absolute) in zip(self.metrics, self.sums.tolist()):
             factor = metric.factor * self.scales[metric.target]
-            known = number > 0
-            results[f"{metric.label} RMSE"] = (
-                factor * math.sqrt(squares / number) if known else math.nan
-            )
-            results[f"{metric.label} MAE"] = factor * absolute / number if known else math.nan
+            results[f"{metric.label} RMSE"] = factor * math.sqrt(_mean(squares, number))
+            results[f"{metric.label} MAE"] = factor * _mean(absolute, number)
         return results
+
+
+def _mean(total: float, number: float) -> float:
+    if not number:
+        return math.nan
+    return math.inf if math.isnan(total) else total / number
 
 
 def selection_metric(kind: str, results: dict[str, float]) -> float:
