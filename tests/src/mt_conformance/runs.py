@@ -206,7 +206,7 @@ class Runs:
             }  # fmt: skip
             if targets_of_atoms(capabilities):
                 targets[OF_ATOM] = {"key": "neighbors", "sample_kind": "atom"}
-        train(folder, self.options(data_set("ethanol.xyz", targets), num_epochs=4, batch_size=2))
+        train(folder, self.options(data_set("ethanol.xyz", targets), num_epochs=15, batch_size=2))
 
 
 def write_options(file: Path, options: Any) -> None:

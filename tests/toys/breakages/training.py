@@ -98,7 +98,7 @@ BREAKAGES = [
             )
         ),
         fails="test_several_targets",
-        says="no error of mtt::of_structure on training",
+        says="the error of 'mtt::of_structure' is inf",
         passes="test_target_of_atoms",
     ),
     breakage(
