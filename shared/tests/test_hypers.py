@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mt_shared.errors import OptionsError
+from mt_shared.errors import ArchitectureError, OptionsError
 from mt_shared.hypers import ENGINE_URN, engine_defaults, engine_schema, resolve_hypers
 from mt_shared.schema_check import find_faults
 
@@ -44,6 +44,17 @@ def test_user_over_architecture_over_engine():
     expected = engine_defaults() | {"batch_size": 4, "learning_rate": 1e-4}
     assert hypers.training == expected
     assert not hypers.unchecked
+
+
+def test_a_default_that_the_schema_lacks_is_no_fault_of_the_user():
+    entry = _entry_with()
+    entry.default_hypers["model"]["depth"] = 3
+    with pytest.raises(ArchitectureError, match=r"'toy' do not fit.*model\.depth: .*maintainers"):
+        resolve_hypers(entry, {"model": {"width": 3}})
+
+
+def test_a_value_of_the_user_is_their_fault_though_there_is_a_default():
+    assert "width" in _error(_entry_with(), {"model": {"width": 0}})
 
 
 def test_sections_may_be_left_out_or_empty():

@@ -8,6 +8,8 @@ from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.graph import Graph
 from mt_shared.errors import ArchitectureError
 from mt_shared.mlip import MLIPModel, MLIPTrainer
+from mt_shared.model.base import BaseModel
+from mt_shared.model.heads import Head
 
 INFO = DatasetInfo("angstrom", (1, 8), {"energy": TargetInfo(quantity="energy", unit="eV")})
 NUM_ATOMS, NUM_SYSTEMS, NUM_FEATURES = 5, 2, 3
@@ -83,6 +85,29 @@ def test_energies_of_structures_of_another_shape():
 def test_features_of_another_shape(shape):
     with pytest.raises(ArchitectureError, match=r"atomic_features returned .*\(A, F\) = \(5, 3\)"):
         predict(OfFeatures(torch.zeros(shape), num_features=NUM_FEATURES))
+
+
+class OfTheGeneralKind(BaseModel):
+    __checkpoint_version__ = 1
+    __default_metadata__ = ModelMetadata()
+
+    def __init__(self, result):
+        super().__init__({}, INFO, cutoff=3.0)
+        self.result = result
+        self.add_targets(INFO.targets)
+
+    def features(self, vectors, graph):
+        return self.result
+
+    def make_head(self, name, target):
+        return Head(NUM_FEATURES, 1, num_species=1, hidden=True)
+
+
+@pytest.mark.parametrize("shape", [(NUM_ATOMS,), (NUM_SYSTEMS, NUM_FEATURES), (NUM_ATOMS, 3, 1)])
+def test_features_of_the_general_kind_of_another_shape(shape):
+    expected = r"OfTheGeneralKind\.features returned .*\(A, F\) = \(5, any\)"
+    with pytest.raises(ArchitectureError, match=expected):
+        predict(OfTheGeneralKind(torch.zeros(shape)))
 
 
 def test_what_has_the_right_shape_is_taken():

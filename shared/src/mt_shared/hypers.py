@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mt_shared.elements import atomic_number
-from mt_shared.faults import Fault, KeyPath, raise_faults
+from mt_shared.errors import ArchitectureError
+from mt_shared.faults import Fault, KeyPath, dotted, raise_faults
 from mt_shared.options import deep_merge
 from mt_shared.schema_check import find_faults
 from mt_shared.yaml_loader import load_yaml
 
+SECTION = "architecture"
 ENGINE_URN = "urn:mt-shared:engine:1"
 
 # Not importlib.resources: it would import mt_shared.engine, which is the half with torch.
@@ -107,17 +109,46 @@ def find_hyper_faults(
     *,
     target_names: Collection[str] | None = None,
 ) -> list[Fault]:
-    """The faults in the user's sections ``model`` and ``training``, once merged."""
+    """The faults in the user's sections ``model`` and ``training``, once merged.
+
+    :raises ArchitectureError: the fault is in the defaults, which the user has not touched
+    """
     if entry.schema is None:
         return []
     merged = merge_hypers(entry, user)
-    return find_faults(
+    faults = find_faults(
         {"model": merged.model, "training": merged.training},
         _closed_schema(entry.schema),
         {ENGINE_URN: engine_schema()},
-        at=("architecture",),
+        at=(SECTION,),
         target_names=target_names,
     )
+    _check_defaults(entry, user, faults)
+    return faults
+
+
+def _check_defaults(entry: HypersEntry, user: Mapping[str, Any], faults: list[Fault]) -> None:
+    own = [
+        fault
+        for fault in faults
+        if _is_there(entry.default_hypers, fault.path[1:]) and not _is_there(user, fault.path[1:])
+    ]
+    if own:
+        shown = "; ".join(f"{dotted(fault.path[1:])}: {fault.message}" for fault in own)
+        raise ArchitectureError(
+            f"the defaults of the architecture '{entry.name}' do not fit its own schema "
+            f"({shown}): tell its maintainers, or if it is yours, mend default-hypers.yaml or "
+            "schema-hypers.json"
+        )
+
+
+def _is_there(tree: Any, path: KeyPath) -> bool:
+    """Whether there is a value at this path below a mapping."""
+    for part in path:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = tree[part]
+    return bool(path)
 
 
 def uses_engine(schema: Mapping[str, Any] | None) -> bool:

@@ -20,6 +20,7 @@ from mt_shared.engine.trainer import Trainer
 from mt_shared.errors import ArchitectureError, DataError
 from mt_shared.model.base import BaseModel
 from mt_shared.model.heads import Head
+from mt_shared.model.shapes import check_shape
 
 
 class MLIPModel(BaseModel):
@@ -120,8 +121,9 @@ class MLIPModel(BaseModel):
             vectors, graph.species, graph.centers, graph.neighbors, graph.system
         )
         if not torch.jit.is_scripting():
+            assert self.num_features is not None
             name = f"{type(self).__name__}.atomic_features"
-            _check_shape(name, features, "(A, F)", graph.species, self.num_features)
+            check_shape(name, features, "(A, F)", (len(graph.species), self.num_features))
         return features
 
     def predict(
@@ -137,7 +139,8 @@ class MLIPModel(BaseModel):
             if not torch.jit.is_scripting():
                 whose = graph.species if self.has_atomic_values else graph.cells
                 letter = "A" if self.has_atomic_values else "S"
-                _check_shape(f"{type(self).__name__}.energies", energies, f"({letter},)", whose)
+                name = f"{type(self).__name__}.energies"
+                check_shape(name, energies, f"({letter},)", (len(whose),))
             if not self.has_atomic_values:
                 # only the sum will be asked for, of which every atom gets the same share
                 num_atoms = torch.bincount(graph.system, minlength=len(graph.cells))
@@ -167,22 +170,6 @@ def _check_hooks(cls: type, num_features: Optional[int]) -> None:
             f"'{wanted}' and not the other hook, but it defines "
             f"{' and '.join(defined) or 'none'}. A model of 'energies' has no num_features, one "
             "of 'atomic_features' hands their number to super().__init__"
-        )
-
-
-def _check_shape(
-    hook: str, found: Any, letters: str, whose: torch.Tensor, num_features: Optional[int] = None
-) -> None:
-    """Refuse what a hook returns, unless it is a tensor of the shape that it has to have.
-
-    :raises ArchitectureError: names both shapes
-    """
-    expected = (len(whose),) if num_features is None else (len(whose), num_features)
-    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-    if shape != expected:
-        raise ArchitectureError(
-            f"{hook} returned {shape}, expected a tensor of shape {letters} = {expected}; A is the "
-            f"number of atoms, S that of structures (atomic_energies=False), F num_features"
         )
 
 

@@ -298,12 +298,13 @@ def _import(entry: ArchitectureEntry) -> ModuleType:
         if isinstance(error, ModuleNotFoundError) and module not in ("", entry.module):
             raise ArchitectureError(_missing_dependency(entry, error.name or "")) from error
         raise _broken(entry, error) from error
-    # whatever a stranger's package raises is reported as its own fault, with the cause chained
-    except Exception as error:
+    # whatever a stranger's package raises is reported as its own fault, with the cause chained;
+    # SystemExit too, which would end us without a word
+    except (Exception, SystemExit) as error:
         raise _broken(entry, error) from error
 
 
-def _broken(entry: ArchitectureEntry, error: Exception) -> ArchitectureError:
+def _broken(entry: ArchitectureEntry, error: BaseException) -> ArchitectureError:
     return ArchitectureError(
         f"the architecture '{entry.name}' ({entry.distribution} {entry.version}) cannot be "
         f"imported: {type(error).__name__}: {error}. Tell its maintainers; the traceback is "

@@ -40,6 +40,7 @@ from mt_shared.model.growth import Places, places_of_types, take_over
 from mt_shared.model.heads import Head
 from mt_shared.model.lora import add_saved_updates, has_updates, merged_state
 from mt_shared.model.outputs import collect
+from mt_shared.model.shapes import ANY, check_shape
 from mt_shared.model.zbl import NoRepulsion, repulsion_factor, zbl_of
 
 LAST_LAYER = "mt::aux::{}_last_layer_features"
@@ -190,7 +191,11 @@ class BaseModel(ModelInterface):
         :param targets: heads of others are left out; None: all
         :return: for each target (A, P) under its name, and features (A, F)
         """
-        return self.read_out(self.features(vectors, graph), graph.counts, targets)
+        features = self.features(vectors, graph)
+        if not torch.jit.is_scripting():
+            name = f"{type(self).__name__}.features"
+            check_shape(name, features, "(A, F)", (len(graph.species), ANY))
+        return self.read_out(features, graph.counts, targets)
 
     def read_out(
         self, features: torch.Tensor, counts: List[int], targets: Optional[List[str]] = None

@@ -1,0 +1,38 @@
+"""Whether a hook of an architecture returns what it has to; asked in Python alone, not in exports.
+
+Letters of shapes: A atoms, F features, S structures.
+"""
+
+from typing import Any
+
+import torch
+
+from mt_shared.errors import ArchitectureError
+
+ANY = -1
+"""A size that may be any."""
+
+
+def check_shape(hook: str, found: Any, letters: str, expected: tuple[int, ...]) -> None:
+    """Refuse what a hook returns, unless it is a tensor of the shape that it has to have.
+
+    :param hook: as the error names it
+    :param letters: of the shape, such as ``(A, F)``
+    :param expected: its sizes, ``ANY`` where any will do
+    :raises ArchitectureError: names both shapes
+    """
+    if isinstance(found, torch.Tensor) and _fits(tuple(found.shape), expected):
+        return
+    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    sizes = ", ".join("any" if size == ANY else str(size) for size in expected)
+    comma = "," if len(expected) == 1 else ""
+    raise ArchitectureError(
+        f"{hook} returned {shape}, expected a tensor of shape {letters} = ({sizes}{comma}); A is "
+        "the number of atoms, S that of structures (atomic_energies=False), F num_features"
+    )
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        size in (ANY, found) for found, size in zip(shape, expected)
+    )
