@@ -373,6 +373,12 @@ def test_a_package_that_raises_at_import_is_reported_with_its_version(site):
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+def test_a_name_in_capitals_is_guessed(site):
+    site.install("toy_net")
+    with pytest.raises(ArchitectureError, match="did you mean 'toy_net'"):
+        registry.find("TOY_NET")
+
+
 def test_a_package_that_leaves_at_import_does_not_end_us(site):
     site.install("toy", init="raise SystemExit(3)")
     with pytest.raises(ArchitectureError, match=r"mt-toy 1\.2\.3.*SystemExit: 3"):

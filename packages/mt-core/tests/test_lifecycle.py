@@ -18,6 +18,9 @@ from mt_core.lifecycle import (
 from mt_shared.errors import ArchitectureError, OptionsError
 
 DEPRECATED = """
+soap_bpnn:
+  stage: stable
+  since: 0.1.0
 old:
   stage: deprecated
   since: 2.0.0
@@ -69,6 +72,19 @@ def test_dates_are_real_ones_and_six_months_apart(tmp_path, deprecated_on, remov
     with pytest.raises(OptionsError) as caught:
         read_manifest(tmp_path / "lifecycle.yaml")
     assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("replacement", ["old", "never_heard_of"])
+def test_the_replacement_is_another_one_that_stays(tmp_path, replacement):
+    text = DEPRECATED.replace("replacement: soap_bpnn", f"replacement: {replacement}")
+    (tmp_path / "lifecycle.yaml").write_text(text)
+    with pytest.raises(OptionsError, match=rf"old\.replacement.*'{replacement}'.*: soap_bpnn"):
+        read_manifest(tmp_path / "lifecycle.yaml")
+
+
+def test_after_the_date_of_removal_it_may_be_gone():
+    assert "may be removed after 2030-01-31" in notice("old", OLD, date(2030, 1, 31))
+    assert "may be gone since 2030-01-31" in notice("old", OLD, date(2030, 2, 1))
 
 
 def test_an_architecture_that_is_not_deprecated_has_no_date_of_removal(tmp_path):

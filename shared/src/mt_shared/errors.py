@@ -26,7 +26,10 @@ class CheckpointError(UserError):
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that looks most like ``name``, if any looks alike at all."""
-    matches = get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    known = list(candidates)
+    matches = get_close_matches(name, known, n=1, cutoff=0.6)
+    # SOAP_BPNN has no letter in common with soap_bpnn
+    matches = matches or get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 

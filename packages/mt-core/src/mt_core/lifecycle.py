@@ -50,7 +50,11 @@ def read_manifest(path: Path) -> dict[str, LifeCycle]:
     """
     manifest = read_yaml(path)
     check(manifest, json.loads(SCHEMA.read_text(encoding="utf-8")), str(path))
-    faults = [fault for name, facts in manifest.items() for fault in _date_faults(name, facts)]
+    faults = [
+        fault
+        for name, facts in manifest.items()
+        for fault in (*_date_faults(name, facts), *_replacement_faults(name, manifest))
+    ]
     raise_faults(faults, str(path))
     return {name: _life_cycle(facts) for name, facts in manifest.items()}
 
@@ -71,7 +75,7 @@ def check_removal(name: str, life_cycle: LifeCycle, today: date | None = None) -
 
     :raises ArchitectureError: with reason, replacement and date, and how to train it all the same
     """
-    if life_cycle.removal is None or (today or date.today()) <= life_cycle.removal:
+    if life_cycle.removal is None or _is_ahead(life_cycle.removal, today):
         return
     raise ArchitectureError(
         f"the architecture '{name}' is deprecated, and its date of removal, {life_cycle.removal}, "
@@ -80,14 +84,22 @@ def check_removal(name: str, life_cycle: LifeCycle, today: date | None = None) -
     )
 
 
-def notice(name: str, life_cycle: LifeCycle) -> str | None:
+def _is_ahead(day: date, today: date | None) -> bool:
+    return (today or date.today()) <= day
+
+
+def notice(name: str, life_cycle: LifeCycle, today: date | None = None) -> str | None:
     """What a user is told at run time of an architecture in this stage, if anything."""
     if life_cycle.stage == "experimental":
         return f"the architecture '{name}' is experimental: its results and options may change"
     if life_cycle.stage == "deprecated":
+        assert life_cycle.removal is not None
+        may_be = (
+            "may be removed after" if _is_ahead(life_cycle.removal, today) else "may be gone since"
+        )
         return (
             f"the architecture '{name}' is deprecated: {life_cycle.reason}; use "
-            f"{life_cycle.replacement} instead; it may be removed after {life_cycle.removal}"
+            f"{life_cycle.replacement} instead; it {may_be} {life_cycle.removal}"
         )
     return None
 
@@ -113,6 +125,19 @@ def _date_faults(name: str, facts: dict[str, str]) -> Iterator[Fault]:
     if (months, last.day) < (_MONTHS_OF_NOTICE, first.day):
         message = f"{last} is less than {_MONTHS_OF_NOTICE} months after deprecated_on, {first}"
         yield Fault((name, "removal"), message)
+
+
+def _replacement_faults(name: str, manifest: dict[str, dict[str, str]]) -> Iterator[Fault]:
+    """A replacement is another architecture of the manifest, and stays."""
+    replacement = manifest[name].get("replacement")
+    if replacement is None:
+        return
+    staying = [other for other, facts in manifest.items() if facts["stage"] != "deprecated"]
+    if replacement not in staying:
+        message = (
+            f"found '{replacement}', expected one that is not deprecated: {', '.join(staying)}"
+        )
+        yield Fault((name, "replacement"), message)
 
 
 def _is_date(text: str) -> bool:

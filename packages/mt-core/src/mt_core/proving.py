@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,7 +34,8 @@ def prove(name: str, pytest_options: list[str]) -> None:
 def command(name: str, pytest_options: list[str], suite: Path) -> list[str]:
     """The command that runs the suite, with its own settings and none of the current folder's."""
     return [
-        *(sys.executable, "-m", "pytest", "--pyargs", SUITE, "--architecture", name),
+        # by its path: with --pyargs pytest would read a conftest.py of the current folder
+        *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),
         *("-c", str(suite / SETTINGS), "--rootdir", str(suite)),
         # in the current folder: the suite may be installed where nobody can write
         *("-o", f"cache_dir={Path.cwd() / '.pytest_cache'}"),
@@ -60,8 +64,27 @@ def _workers(pytest_options: list[str]) -> list[str]:
 def _run(arguments: list[str]) -> int:
     """The exit status of a process that shares our terminal, one thread for each worker."""
     process = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    with _passing_on_sigterm(process) as received:
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            # pytest got it too, and ends with a summary
+            status = process.wait()
+    return 128 + received[0] if received else status
+
+
+@contextmanager
+def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Interrupt the process when we are told to end; yields the signals that have come."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        received.append(number)
+        # not SIGTERM, of which pytest would die without ending its workers
+        process.send_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        return process.wait()
-    except KeyboardInterrupt:
-        # pytest got it too, and ends with a summary
-        return process.wait()
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -53,7 +53,9 @@ class PairFeatures(torch.nn.Module):
 
     YOUR IDEA GOES HERE. Whatever is made of the edge vectors must be zero, with its derivatives,
     where a neighbor leaves the cutoff; what has one entry an atomic type, as the embedding has,
-    grows by itself when a trained model meets new types.
+    grows by itself when a trained model meets new types. A model in which messages travel further
+    than one cutoff overrides `interaction_range()`, and names `locality: message_passing` in
+    capabilities.yaml.
 
     :param num_features: F
     :param num_radial: R
