@@ -13,8 +13,8 @@ import argparse
 import json
 from typing import Any
 
-from distributions import BASE, BY_NAME, ROOT, Distribution, all_architectures
-from history import changed_files
+from distributions import BASE, BY_NAME, PACKAGES, Distribution, all_architectures
+from history import changed_files, files_of
 from stages import stage
 
 # files and folders; hatch_plugins.py imports two of the scripts
@@ -70,6 +70,12 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
             found.update(own)
         elif not is_under(path, NONE) and not was_removed(path):
             unknown.append(path)
+    without = sorted({folder for path in unknown if (folder := folder_without_project(path))})
+    if without:
+        raise SystemExit(
+            f"packages/{without[0]} has files and no pyproject.toml, so it is no package and "
+            "nothing tests it; write one (mt new shows how it looks) or remove the folder"
+        )
     if unknown:
         raise SystemExit(
             f"no rule says which architectures these concern: {', '.join(unknown)}; add one to "
@@ -84,9 +90,20 @@ def is_under(path: str, places: tuple[str, ...]) -> bool:
 
 
 def was_removed(path: str) -> bool:
-    """Whether the file was of a package that is no more."""
+    """Whether the file was of a package that is no more; what git ignores may still be there."""
     parts = path.split("/")
-    return parts[0] == "packages" and not (ROOT / "packages" / parts[1]).exists()
+    if parts[0] != "packages":
+        return False
+    return not (PACKAGES / parts[1]).exists() or not files_of(f"packages/{parts[1]}")
+
+
+def folder_without_project(path: str) -> str | None:
+    """The folder of packages/ that the file is in, if it has no ``pyproject.toml``."""
+    top, folder, *inside = [*path.split("/"), ""]
+    found = (
+        top == "packages" and any(inside) and not (PACKAGES / folder / "pyproject.toml").exists()
+    )
+    return folder if found else None
 
 
 def job(name: str) -> dict[str, Any]:
@@ -94,7 +111,7 @@ def job(name: str) -> dict[str, Any]:
     return {
         "architecture": name,
         "environment": name.replace("_", "-"),
-        "experimental": stage(name) == "experimental",
+        "blocks": stage(name) not in ("experimental", "deprecated"),
     }
 
 

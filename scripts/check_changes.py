@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from distributions import DISTRIBUTIONS, ROOT, Distribution
+from distributions import DISTRIBUTIONS, ROOT, Distribution, no_fragment
 from history import changed_files
 
 
@@ -18,7 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", required=True, help="the revision that the change starts from")
     changed = changed_files(parser.parse_args().base)
-    wrong = [message for each in DISTRIBUTIONS if (message := missing(each, changed))]
+    wrong = [no_fragment(file) for each in DISTRIBUTIONS for file in each.strays]
+    wrong += [message for each in DISTRIBUTIONS if (message := missing(each, changed))]
     print("\n".join(wrong) or "every changed source has its fragment", end="\n")
     sys.exit(bool(wrong))
 
@@ -27,7 +28,7 @@ def missing(distribution: Distribution, changed: list[str]) -> str | None:
     """What to add, where the source changed and no fragment did."""
     folder = distribution.path
     source = [path for path in changed if path.startswith(f"{folder}/src/")]
-    if not source or any(is_news(path, folder) for path in changed):
+    if not source or any(is_news(path, distribution) for path in changed):
         return None
     return (
         f"{distribution.name}: {source[0]} changed"
@@ -37,10 +38,9 @@ def missing(distribution: Distribution, changed: list[str]) -> str | None:
     )
 
 
-def is_news(path: str, folder: str) -> bool:
+def is_news(path: str, distribution: Distribution) -> bool:
     """Whether the file is a fragment that is there, or the changelog itself."""
-    fragment = path.startswith(f"{folder}/changes/") and (ROOT / path).exists()
-    return fragment or path == f"{folder}/CHANGELOG.md"
+    return ROOT / path in [*distribution.fragments, distribution.folder / "CHANGELOG.md"]
 
 
 if __name__ == "__main__":

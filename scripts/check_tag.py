@@ -47,8 +47,9 @@ def faults(distribution: Distribution, version: str) -> Iterator[str]:
     newest = last_release(distribution)
     if newest != version:
         yield f"the newest entry of {distribution.path}/CHANGELOG.md is {newest}; {advice}"
-    if distribution.fragments:
-        yield f"{distribution.path}/changes still holds {distribution.fragments[0].name}; {advice}"
+    left = [*distribution.fragments, *distribution.strays]
+    if left:
+        yield f"{distribution.path}/changes still holds {left[0].name}; {advice}"
     if tag(distribution.name, version) not in git("tag", "--points-at", "HEAD").splitlines():
         yield "there is no such tag on the commit that is checked out"
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,12 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = [ROOT / "shared", ROOT / "tests", *sorted((ROOT / "packages").iterdir())]
+PACKAGES = ROOT / "packages"
+# what another branch has left there, ignored by git, is no package
+FOLDERS = [
+    *(ROOT / "shared", ROOT / "tests"),
+    *sorted(file.parent for file in PACKAGES.glob("*/pyproject.toml")),
+]
 # an architecture of the documentation, tested as the others are, and never released
 EXAMPLES = ROOT / "docs/examples"
 # what stands under every architecture in its tests
@@ -52,8 +59,13 @@ class Distribution:
     @property
     def source(self) -> Path:
         """The one package under ``src``."""
-        (package,) = (path for path in (self.folder / "src").iterdir() if path.is_dir())
-        return package
+        packages = [file.parent for file in (self.folder / "src").glob("*/__about__.py")]
+        if len(packages) != 1:
+            raise SystemExit(
+                f"{self.path}/src has {len(packages)} packages with a file __about__.py, which holds "
+                "the version; expected one"
+            )
+        return packages[0]
 
     @property
     def module(self) -> str:
@@ -73,7 +85,16 @@ class Distribution:
     @property
     def fragments(self) -> list[Path]:
         """What its next changelog is made of."""
-        return sorted((self.folder / "changes").glob("*.md"))
+        return [file for file in self._changes if is_fragment(file)]
+
+    @property
+    def strays(self) -> list[Path]:
+        """What stands among its fragments and would not be in the changelog."""
+        return [file for file in self._changes if not is_fragment(file)]
+
+    @property
+    def _changes(self) -> list[Path]:
+        return sorted((self.folder / "changes").glob("[!.]*"))
 
     @property
     def path(self) -> str:
@@ -82,7 +103,7 @@ class Distribution:
 
     @property
     def requirements(self) -> list[Requirement]:
-        return [Requirement(line) for line in self.project["dependencies"]]
+        return [Requirement(line) for line in self.project.get("dependencies", [])]
 
     @property
     def architectures(self) -> dict[str, str]:
@@ -95,9 +116,47 @@ class Distribution:
         return sorted(file for file in files if "templates" not in file.parts)
 
 
+def is_fragment(file: Path) -> bool:
+    """Whether towncrier makes a line of it: a name such as ``+some-word.added.md``, and text."""
+    name = rf"(\+[a-z0-9.-]+|\d+)\.({'|'.join(fragment_types())})\.md"
+    return (
+        re.fullmatch(name, file.name) is not None
+        and file.is_file()
+        and bool(file.read_text(encoding="utf-8").strip())
+    )
+
+
+@cache
+def fragment_types() -> list[str]:
+    """The kinds of change that the ``pyproject.toml`` of the root knows."""
+    table = read_toml(ROOT / "pyproject.toml")["tool"]["towncrier"]["type"]
+    return [each["directory"] for each in table]
+
+
+def no_fragment(file: Path) -> str:
+    """What is wrong with a stray, and what to do."""
+    return (
+        f"{file.relative_to(ROOT).as_posix()} is no fragment: expected a name such as "
+        f"12.fixed.md or +some-word.fixed.md ({', '.join(fragment_types())}), and text in it; "
+        "rename or remove it"
+    )
+
+
 def read_distribution(folder: Path) -> Distribution:
-    text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    return Distribution(folder, parse_project(text))
+    file = folder / "pyproject.toml"
+    project = read_toml(file).get("project", {})
+    if "name" not in project:
+        raise SystemExit(f"{file.relative_to(ROOT).as_posix()} has no name in a table [project]")
+    return Distribution(folder, project)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    # of the syntax, or of the encoding
+    except ValueError as error:
+        name = file.relative_to(ROOT).as_posix()
+        raise SystemExit(f"{name} is no TOML: {error}; mend the file") from None
 
 
 def parse_project(text: str) -> dict[str, Any]:

@@ -46,6 +46,13 @@ def released_versions(name: str) -> list[Version]:
     return sorted(Version(each.removeprefix(start)) for each in found)
 
 
+def files_of(folder: str) -> list[str]:
+    """The files of a folder that are in git, or could be."""
+    options = ("--cached", "--others", "--exclude-standard")
+    found = git("ls-files", *options, "--", folder).splitlines()
+    return [path for path in found if (ROOT / path).exists()]
+
+
 @cache
 def files_at(revision: str, folder: str) -> frozenset[str]:
     return frozenset(git("ls-tree", "-r", "--name-only", revision, folder).splitlines())

@@ -6,8 +6,8 @@ The new version counts from the last one in the changelog; what the source says 
 change that siblings must be able to require raises it beforehand). While a version is below 1.0,
 its minor part is the one that may break something. A release that the siblings' ranges do not
 admit raises those ranges, floor and ceiling, in the same commit, and writes them a fragment: the
-sources beside were tested with it, and with nothing older. Nothing is pushed: the tag and the
-commands to type are printed.
+sources beside were tested with it, and with nothing older. A release that git or towncrier refuse
+leaves every file as it was. Nothing is pushed: the tag and the commands to type are printed.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ import argparse
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from check_tag import last_release
-from distributions import DISTRIBUTIONS, ROOT, Distribution, examples, named
+from distributions import DISTRIBUTIONS, ROOT, Distribution, examples, named, no_fragment
 from history import git, tag
 
 PARTS = ("major", "minor", "patch")
@@ -35,11 +38,13 @@ def main() -> None:
     arguments = parser.parse_args()
     distribution = named(arguments.name)
     version = next_version(distribution, arguments.part)
-    check_ready(distribution)
-    raised = raise_ranges(distribution, version)
-    write_version(distribution, version)
-    write_changelog(distribution, version)
-    commit(distribution, version)
+    check_ready(distribution, version)
+    raised = not_admitting(distribution, version)
+    with or_as_it_was(touched(distribution, version, raised)) as paths:
+        raise_ranges(distribution, version, raised)
+        write_version(distribution, version)
+        write_changelog(distribution, version)
+        commit(distribution, version, paths)
     print(next_steps(distribution, version, raised))
 
 
@@ -57,7 +62,7 @@ def next_version(distribution: Distribution, part: str) -> Version:
     return version
 
 
-def check_ready(distribution: Distribution) -> None:
+def check_ready(distribution: Distribution, version: Version) -> None:
     """Refuse what would make a release of something else than what is committed."""
     changed = git("status", "--porcelain").splitlines()
     if changed:
@@ -65,6 +70,15 @@ def check_ready(distribution: Distribution) -> None:
             "the working tree has changes that are not committed; commit them, or put them aside, "
             "first:\n" + "\n".join(changed[:10])
         )
+    name = tag(distribution.name, version)
+    if git("tag", "--list", name):
+        raise SystemExit(
+            f"the tag {name} is there already, on a commit that {distribution.path}/CHANGELOG.md "
+            "knows nothing of; if nothing was published with it, remove it (git tag --delete "
+            f"{name}), else merge that commit first"
+        )
+    if distribution.strays:
+        raise SystemExit("\n".join(no_fragment(file) for file in distribution.strays))
     if not distribution.fragments:
         raise SystemExit(
             f"{distribution.path}/changes has no fragment, so nothing has changed for users of "
@@ -72,24 +86,73 @@ def check_ready(distribution: Distribution) -> None:
         )
 
 
-def raise_ranges(distribution: Distribution, version: Version) -> list[Distribution]:
-    """Let every sibling require the new version where it did not admit it."""
-    raised = [
+def not_admitting(distribution: Distribution, version: Version) -> list[Distribution]:
+    """The siblings whose ranges the new version is not in."""
+    return [
         each
         for each in [*DISTRIBUTIONS, *examples()]
         for requirement in each.requirements
         if requirement.name == distribution.name and version not in requirement.specifier
     ]
+
+
+def touched(distribution: Distribution, version: Version, raised: list[Distribution]) -> list[Path]:
+    """Every file that the release changes, makes or removes."""
+    own = [*distribution.fragments, distribution.about, distribution.folder / "CHANGELOG.md"]
+    cited = [CITATION] if distribution.name == "mt-core" else []
+    ranges = [each.folder / "pyproject.toml" for each in raised]
+    news = [
+        file
+        for each in raised
+        if each in DISTRIBUTIONS
+        for file in [news_of(each, distribution, version), *older_news(each, distribution)]
+    ]
+    return [*own, *cited, *ranges, *news]
+
+
+@contextmanager
+def or_as_it_was(paths: list[Path]) -> Iterator[list[Path]]:
+    """Give the files their committed state back if what is done with them fails."""
+    try:
+        yield paths
+    except BaseException:
+        names = [str(path) for path in paths]
+        git("reset", "--quiet", "--", *names)
+        committed = {ROOT / path for path in git("ls-files", "--", *names).splitlines()}
+        git("checkout", "--quiet", "--", *map(str, committed))
+        for path in set(paths) - committed:
+            path.unlink(missing_ok=True)
+        print("nothing is released, and every file is as it was:", file=sys.stderr)
+        raise
+
+
+def raise_ranges(distribution: Distribution, version: Version, raised: list[Distribution]) -> None:
+    """Let these siblings require the new version."""
     for each in raised:
         file = each.folder / "pyproject.toml"
         text = file.read_text(encoding="utf-8")
         file.write_text(with_range(text, distribution.name, version), encoding="utf-8")
         if each in DISTRIBUTIONS:
-            fragment = each.folder / "changes" / f"+{distribution.name}-{version}.changed.md"
+            for older in older_news(each, distribution):
+                git("rm", "--quiet", "--", str(older))
+            fragment = news_of(each, distribution, version)
             # git keeps no empty folder: after a release it is gone
             fragment.parent.mkdir(exist_ok=True)
             fragment.write_text(f"Requires {distribution.name} {version}.\n", encoding="utf-8")
-    return raised
+
+
+def news_of(sibling: Distribution, distribution: Distribution, version: Version) -> Path:
+    """The fragment of a sibling that says what it requires now."""
+    return sibling.folder / "changes" / f"+{distribution.name}-{version}.changed.md"
+
+
+def older_news(sibling: Distribution, distribution: Distribution) -> list[Path]:
+    """Those of earlier releases, which no user of the sibling has seen."""
+    return [
+        file
+        for file in sibling.fragments
+        if re.fullmatch(rf"\+{distribution.name}-\d+\.\d+\.\d+\.changed\.md", file.name)
+    ]
 
 
 def with_range(text: str, name: str, version: Version) -> str:
@@ -126,8 +189,9 @@ def write_changelog(distribution: Distribution, version: Version) -> None:
         raise SystemExit(f"towncrier: {done.stdout}{done.stderr}")
 
 
-def commit(distribution: Distribution, version: Version) -> None:
-    git("add", "--all")
+def commit(distribution: Distribution, version: Version, paths: list[Path]) -> None:
+    # that a file is gone, git knows from git rm, which towncrier calls
+    git("add", "--", *(str(path) for path in paths if path.exists()))
     git("commit", "--quiet", "--message", f"{distribution.name} {version}")
 
 

@@ -3,8 +3,9 @@
     python scripts/released_set.py mt-shared                   # from the tags
     python scripts/released_set.py mt-shared --wheels FOLDER   # from a folder of wheels
 
-A release of mt-shared or mt-core is tried with these. Those whose range does not admit the new
-version are left out, and named on the standard error: users of them keep the old one.
+A release of mt-shared or mt-core is tried with these, beside mt-core and the suite of the same
+commit. Those whose ranges do not admit the new version, or admit no mt-shared that these admit too,
+are left out, and named on the standard error: users of them keep the old one.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import argparse
 import json
 import sys
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_string
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from distributions import BY_NAME, Distribution, named, parse_project
+from distributions import BASE, BY_NAME, Distribution, named, parse_project
 from history import released_versions, tag, text_at
 from stages import stable
 
@@ -35,9 +38,38 @@ class Release:
     version: Version
     requirements: list[Requirement]
 
-    def admits(self, other: Distribution) -> bool:
-        ranges = [each.specifier for each in self.requirements if each.name == other.name]
-        return all(Version(other.version) in each for each in ranges)
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+    def conflicts(self, new: Distribution) -> Iterator[str]:
+        """Why it cannot be installed beside the new version."""
+        if Version(new.version) not in range_of(self.requirements, new.name):
+            yield f"{self} does not admit {new.name} {new.version}"
+        beneath = [BY_NAME[name] for name in BASE]
+        for sibling in (each for each in beneath if each != new):
+            wanted = range_of(self.requirements, sibling.name)
+            for other in beneath:
+                there = range_of(other.requirements, sibling.name)
+                both = wanted & there
+                if wanted and there and not any(each in both for each in versions(sibling)):
+                    yield (
+                        f"{self} requires {sibling.name}{wanted}, and {other.name} {other.version} "
+                        f"requires {sibling.name}{there}"
+                    )
+
+
+def range_of(requirements: list[Requirement], name: str) -> SpecifierSet:
+    """What they admit of a distribution: everything, where they do not name it."""
+    found = SpecifierSet()
+    for each in requirements:
+        if each.name == name:
+            found &= each.specifier
+    return found
+
+
+def versions(distribution: Distribution) -> list[Version]:
+    """Those that can be installed: the released ones, and the one of this source."""
+    return [*released_versions(distribution.name), Version(distribution.version)]
 
 
 def main() -> None:
@@ -49,14 +81,10 @@ def main() -> None:
     new = named(arguments.name)
     found = from_tags() if arguments.wheels is None else from_wheels(arguments.wheels)
     for each in found:
-        if not each.admits(new):
-            print(
-                f"left out: {each.distribution} {each.version} does not admit {new.name} "
-                f"{new.version}",
-                file=sys.stderr,
-            )
+        for why in each.conflicts(new):
+            print(f"left out: {why}", file=sys.stderr)
     key = f"{arguments.output}=" if arguments.output else ""
-    print(key + json.dumps([job(each) for each in found if each.admits(new)]))
+    print(key + json.dumps([job(each) for each in found if not any(each.conflicts(new))]))
 
 
 def job(release: Release) -> dict[str, str]:

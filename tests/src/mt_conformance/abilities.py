@@ -68,6 +68,16 @@ def finite_range(capabilities: Capabilities) -> bool:
     return capabilities["locality"] != "global" and not capabilities["long_range"]
 
 
+def local(capabilities: Capabilities) -> bool:
+    """An atom sees its neighbors within one cutoff, and nothing else."""
+    return capabilities["locality"] == "local" and not capabilities["long_range"]
+
+
+def distributed(capabilities: Capabilities) -> bool:
+    """It can be trained by several processes."""
+    return bool(capabilities["distributed"])
+
+
 def epochs(capabilities: Capabilities) -> bool:
     """It is trained over epochs, unlike a fit in closed form."""
     return bool(capabilities["fit"] == "gradient")

@@ -54,3 +54,16 @@ def _check_names(names: list[str]) -> None:
                 f"--architecture {name}: it is not installed{did_you_mean(name, known)}; "
                 f"installed are {', '.join(sorted(known)) or 'none'}"
             )
+    if len(set(names)) == 1 and known[names[0]].error is None:
+        _check_import(names[0])
+
+
+def _check_import(name: str) -> None:
+    """Say once what a hundred tests would say; of several architectures the tests say of which."""
+    from mt_shared.errors import UserError
+    from mt_shared.registry import load
+
+    try:
+        load(name)
+    except UserError as error:
+        raise pytest.UsageError(str(error)) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ase
@@ -103,6 +103,21 @@ def tiny_cell() -> ase.Atoms:
         cell=[[2.0, 0.1, 0.0], [0.3, 2.1, -0.2], [0.0, 0.4, 1.9]],
         pbc=True,
     )
+
+
+def chain(length: float, link: float, numbers: Sequence[int]) -> ase.Atoms:
+    """Atoms on a line, from its one end to the other, neighbors at most a link apart."""
+    places = np.linspace(0.0, length, int(length / link) + 2)
+    atoms = ase.Atoms(numbers=[numbers[n % len(numbers)] for n in range(len(places))])
+    atoms.positions[:, 0] = places
+    return atoms
+
+
+def with_end_moved(atoms: ase.Atoms, end: int, by: float) -> ase.Atoms:
+    """With its atom 0 or -1 moved outwards and sideways."""
+    moved = atoms.copy()
+    moved.positions[end] += [by if end else -by, by, 0.0]
+    return moved
 
 
 def in_large_cell(atoms: ase.Atoms) -> ase.Atoms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,22 @@ import pytest
 import torch
 from metatomic.torch import load_atomistic_model
 
-from mt_conformance.abilities import both_precisions, double_precision, forces, needs, stress
+from mt_conformance.abilities import (
+    both_precisions,
+    double_precision,
+    finite_range,
+    forces,
+    local,
+    needs,
+    stress,
+)
 from mt_conformance.comparing import assert_close
 from mt_conformance.data import ETHANOL, ICE, Examples
 from mt_conformance.models import ATOMIC_TYPES, preferred_dtype
 from mt_conformance.predictor import Predictor, predictor_of
 from mt_conformance.runs import Run, Runs
 from mt_conformance.simulating import read_simulated
+from mt_conformance.structures import chain, with_end_moved
 from mt_conformance.subjects import Subject
 from mt_shared.contract import ModelInterface
 
@@ -135,6 +145,64 @@ def test_export_says_what_it_is(subject: Subject, exported_file: Path) -> None:
         f"the interaction range is {capabilities.interaction_range}, the cutoffs are {cutoffs}"
     )
     assert loaded.metadata().references["architecture"], "no references under 'architecture'"
+
+
+@needs(finite_range)
+def test_nothing_is_felt_beyond_the_interaction_range(
+    subject: Subject, exported: Predictor, exported_file: Path
+) -> None:
+    """What is further away than the interaction range of the exported model is not felt.
+
+    An engine that divides space among processes gives each of them the atoms within that range.
+
+    IF IT FAILS: override `interaction_range()` of `BaseModel`, or hand `num_interactions` to
+    `MLIPModel`: one cutoff for each time that messages are passed. Name what no range holds
+    `long_range: true` or `locality: global` in `capabilities.yaml`.
+    """
+    reach = load_atomistic_model(
+        str(exported_file), str(exported_file.parent / "extensions")
+    ).capabilities()
+    assert math.isfinite(reach.interaction_range), (
+        f"interaction_range() is {reach.interaction_range}; expected a number, since "
+        "capabilities.yaml names neither long_range nor locality: global"
+    )
+    claim = f"interaction_range() is {reach.interaction_range:.4g} angstrom"
+    check_not_felt(subject, exported, reach.interaction_range, claim)
+
+
+@needs(local)
+def test_a_local_model_sees_one_cutoff(subject: Subject, exported: Predictor) -> None:
+    """What `locality: local` promises: an atom sees its neighbors within one cutoff, no others.
+
+    IF IT FAILS: write `locality: message_passing` in `capabilities.yaml`, and let
+    `interaction_range()` of the model say how far messages travel.
+    """
+    cutoff = longest_cutoff(exported)
+    claim = f"capabilities.yaml says locality: local, and the cutoff is {cutoff:.4g} angstrom"
+    check_not_felt(subject, exported, cutoff, claim)
+
+
+def longest_cutoff(predictor: Predictor) -> float:
+    return max((options.cutoff for options in predictor.requested), default=0.0)
+
+
+def check_not_felt(subject: Subject, predictor: Predictor, reach: float, claim: str) -> None:
+    """Along a chain of neighbors longer than the reach, one end does not feel the other."""
+    of_atoms = [name for name, one in predictor.outputs.items() if one.sample_kind == "atom"]
+    # two atoms meet in the energy of a third one between them
+    distance = 1.02 * (reach if of_atoms else 2 * reach) or 1.0
+    cutoff = longest_cutoff(predictor) or distance
+    atoms = chain(distance, 0.9 * cutoff, ATOMIC_TYPES)
+    first, last = (with_end_moved(atoms, end, 0.05 * cutoff) for end in (0, -1))
+    what = f"an atom is felt at {distance:.4g} angstrom, though {claim}"
+    same = subject.tolerances.same
+    for name in of_atoms:
+        before, after = (predictor.values([each], name, "atom")[0] for each in (atoms, last))
+        assert_close(after, before, same, f"{what}: '{name}' of the other one")
+    if not of_atoms:
+        energy, moved, other = (predictor.values([each]) for each in (atoms, first, last))
+        both = predictor.values([with_end_moved(first, -1, 0.05 * cutoff)])
+        assert_close(both - moved, other - energy, same, f"{what}: change of the energy")
 
 
 @needs(both_precisions)

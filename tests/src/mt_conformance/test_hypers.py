@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mt_conformance.abilities import distributed, needs
 from mt_conformance.providing import not_provided
 from mt_conformance.subjects import Subject
 from mt_shared.errors import OptionsError
@@ -80,3 +81,39 @@ def test_misspelt_hyper_is_refused(with_schema: Subject, section: str) -> None:
     message = str(refusal.value)
     assert wrong in message, f"the error does not name '{wrong}': {message}"
     assert f"'{right}'" in message, f"the error does not suggest '{right}': {message}"
+
+
+def test_finetuning_methods_can_be_chosen(with_schema: Subject) -> None:
+    """Each method of fine-tuning in `capabilities.yaml` is one that the schema accepts.
+
+    IF IT FAILS: strike the method off `finetuning` in `capabilities.yaml`, or add it to
+    `training.finetune.method` in `schema-hypers.json`.
+    """
+    for method in with_schema.capabilities["finetuning"]:
+        finetune = {"method": method, "read_from": "model.ckpt"}
+        fault = refusal(with_schema, {"finetune": finetune})
+        assert not fault, (
+            f"capabilities.yaml names the fine-tuning '{method}', which the schema refuses: {fault}"
+        )
+
+
+@needs(distributed)
+def test_distributed_training_can_be_chosen(with_schema: Subject) -> None:
+    """With `distributed: true` in `capabilities.yaml` the schema accepts that hyper.
+
+    IF IT FAILS: write `distributed: false` in `capabilities.yaml`: the shared engine trains in one
+    process. A trainer of your own names the hyper in `schema-hypers.json`.
+    """
+    fault = refusal(with_schema, {"distributed": True})
+    assert not fault, (
+        f"capabilities.yaml says distributed: true, which the schema refuses as a hyper: {fault}"
+    )
+
+
+def refusal(subject: Subject, training: dict[str, Any]) -> str:
+    """Why hypers of the training are refused; empty where they are not."""
+    try:
+        resolve_hypers(subject.entry, {"training": training})
+    except OptionsError as error:
+        return str(error)
+    return ""

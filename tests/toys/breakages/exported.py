@@ -1,6 +1,6 @@
 """The exported file, where it is used: in a process that has nothing of ours."""
 
-from toys.breakage import adds, beside_the_command, breakage, model
+from toys.breakage import adds, beside_the_command, breakage, model, set_value
 from toys.breakages.symmetries import FUNCTIONS
 
 # of a batch; an engine has one structure at a time
@@ -8,6 +8,13 @@ OTHERS = "(float(len(graph.cells)) - 1.0)"
 ONLY_DERIVATIVE = """
 def only_derivative(x: torch.Tensor) -> torch.Tensor:
     return x - x.detach()
+"""
+
+MESSAGES = f"""{FUNCTIONS}
+
+def of_neighbors(vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+    numbers = number_of_neighbors(vectors, graph)
+    return neighborhood(fading(vectors) * numbers[graph.neighbors], graph)
 """
 
 BREAKAGES = [
@@ -83,6 +90,30 @@ BREAKAGES = [
         fails="test_export_says_what_it_is",
         says="the interaction range is 1.0, the cutoffs are",
         passes="test_export_changes_nothing test_export_leaves_the_model test_precisions_agree",
+    ),
+    breakage(
+        "passes_messages_beyond_its_range",
+        set_value("capabilities.yaml", "locality", "message_passing"),
+        model(adds("x + 0.1 * of_neighbors(vectors, graph)"), MESSAGES),
+        fails="test_nothing_is_felt_beyond_the_interaction_range",
+        says="though interaction_range() is",
+        passes="test_export_changes_nothing test_export_says_what_it_is test_precisions_agree "
+        "test_outputs.py::test_far_apart_adds_up[module]",
+    ),
+    breakage(
+        "passes_messages_and_calls_itself_local",
+        model(
+            adds("x + 0.1 * of_neighbors(vectors, graph)")
+            + """
+def interaction_range(self) -> float:
+    return 2 * self.cutoff
+""",
+            MESSAGES,
+        ),
+        fails="test_a_local_model_sees_one_cutoff",
+        says="though capabilities.yaml says locality: local",
+        passes="test_nothing_is_felt_beyond_the_interaction_range test_export_changes_nothing "
+        "test_export_says_what_it_is",
     ),
     breakage(
         "subtracts_large_numbers",

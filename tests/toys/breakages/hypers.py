@@ -47,4 +47,20 @@ BREAKAGES = [
         passes="test_every_hyper_is_described[training] test_defaults_fit_the_schema "
         "test_misspelt_hyper_is_refused[model]",
     ),
+    breakage(
+        "names_a_finetuning_that_does_not_exist",
+        set_value("capabilities.yaml", "finetuning", ["full", "magic"]),
+        fails="test_finetuning_methods_can_be_chosen",
+        says="names the fine-tuning 'magic', which the schema refuses",
+        passes="test_defaults_fit_the_schema test_misspelt_hyper_is_refused[training] "
+        "test_package.py::test_package_is_sound",
+    ),
+    breakage(
+        "claims_to_train_in_several_processes",
+        set_value("capabilities.yaml", "distributed", True),
+        fails="test_distributed_training_can_be_chosen",
+        says="says distributed: true, which the schema refuses",
+        passes="test_finetuning_methods_can_be_chosen test_defaults_fit_the_schema "
+        "test_package.py::test_package_is_sound",
+    ),
 ]
