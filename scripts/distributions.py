@@ -62,8 +62,8 @@ class Distribution:
         packages = [file.parent for file in (self.folder / "src").glob("*/__about__.py")]
         if len(packages) != 1:
             raise SystemExit(
-                f"{self.path}/src has {len(packages)} packages with a file __about__.py, which holds "
-                "the version; expected one"
+                f"{self.path}/src has {len(packages)} packages with a file __about__.py (it holds "
+                "the version); expected one"
             )
         return packages[0]
 
@@ -122,7 +122,7 @@ def is_fragment(file: Path) -> bool:
     return (
         re.fullmatch(name, file.name) is not None
         and file.is_file()
-        and bool(file.read_text(encoding="utf-8").strip())
+        and bool(file.read_bytes().strip())
     )
 
 

@@ -51,7 +51,7 @@ class Release:
             for other in beneath:
                 there = range_of(other.requirements, sibling.name)
                 both = wanted & there
-                if wanted and there and not any(each in both for each in versions(sibling)):
+                if wanted and there and not any(each in both for each in installable(sibling)):
                     yield (
                         f"{self} requires {sibling.name}{wanted}, and {other.name} {other.version} "
                         f"requires {sibling.name}{there}"
@@ -67,7 +67,7 @@ def range_of(requirements: list[Requirement], name: str) -> SpecifierSet:
     return found
 
 
-def versions(distribution: Distribution) -> list[Version]:
+def installable(distribution: Distribution) -> list[Version]:
     """Those that can be installed: the released ones, and the one of this source."""
     return [*released_versions(distribution.name), Version(distribution.version)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from distributions import DISTRIBUTIONS, ROOT
 
 FOLDERS = ("shared", "tests", "packages", "docs/examples", "scripts")
-FILES = ("pyproject.toml", "constraints.txt", "CITATION.cff")
+FILES = ("pyproject.toml", "constraints.txt", "CITATION.cff", "hatch.toml", "hatch_plugins.py")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "benchmarks", "repository", "toys", "dist", ".*")
 PERSON = {
     f"GIT_{role}_{what}": value
@@ -28,13 +28,13 @@ class Repository:
     root: Path
 
     def git(self, *arguments: str) -> str:
-        done = self._run(["git", *arguments])
+        done = self.call(["git", *arguments])
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of its own scripts."""
-        return self._run([sys.executable, f"scripts/{script}.py", *arguments])
+        return self.call([sys.executable, f"scripts/{script}.py", *arguments])
 
     def read(self, path: str) -> str:
         return (self.root / path).read_text(encoding="utf-8")
@@ -62,7 +62,8 @@ class Repository:
         self.git("tag", tag)
         return done.stdout
 
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def call(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        """Any command, in its root."""
         environment = {**os.environ, **PERSON, "GIT_CONFIG_GLOBAL": os.devnull}
         environment.pop("PYTHONPATH", None)
         return subprocess.run(

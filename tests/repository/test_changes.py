@@ -1,7 +1,9 @@
 """A change under a src/ comes with a fragment; what a change concerns is tested."""
 
 import json
-import re
+import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +15,41 @@ ALL = sorted(all_architectures())
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda each: each.name)
 def test_towncrier_knows_every_fragment(distribution):
-    name = re.compile(r"(\+[a-z0-9.-]+|\d+)\.(added|changed|fixed|removed)\.md")
-    files = (distribution.folder / "changes").glob("*")
-    wrong = [file.name for file in files if not name.fullmatch(file.name)]
-    assert not wrong, "expected +some-word.added.md or 12.fixed.md; CONTRIBUTING.md says more"
+    wrong = [file.name for file in distribution.strays]
+    assert not wrong, "expected +some-word.added.md or 12.fixed.md, and text in it"
 
 
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=lambda each: each.name)
-def test_a_fragment_says_something(distribution):
-    assert all(file.read_text(encoding="utf-8").strip() for file in distribution.fragments)
+NO_FRAGMENTS = [
+    ("notes.md", "News."),
+    ("README", "News."),
+    ("foo.md", ""),
+    ("+word.news.md", "News."),
+    ("word.fixed.md", "News."),
+    ("12.fixed.txt", "News."),
+    ("+word.fixed.md", "\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), NO_FRAGMENTS)
+def test_what_towncrier_would_not_list_is_no_news(repository, name, text):
+    repository.write("packages/mt-painn/src/mt_painn/new.py", "NEW = 1\n")
+    repository.write(f"packages/mt-painn/changes/{name}", text)
+    done = repository.run("check_changes", "--base", "HEAD")
+    assert done.returncode == 1
+    wrong = f"packages/mt-painn/changes/{name} is no fragment: expected a name such as 12.fixed.md"
+    assert wrong in done.stdout
+    assert "(removed, changed, added, fixed)" in done.stdout
+    assert "no fragment says so to its users" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["12.fixed.md", "+some-word.added.md", "+mt-core-1.0.0.removed.md"]
+)
+def test_what_towncrier_lists_is_news(repository, name):
+    repository.write("packages/mt-painn/src/mt_painn/new.py", "NEW = 1\n")
+    repository.write(f"packages/mt-painn/changes/{name}", "News.\n")
+    done = repository.run("check_changes", "--base", "HEAD")
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_changed_source_without_a_fragment_is_found(repository):
@@ -102,13 +130,87 @@ def test_a_package_that_is_no_architecture_is_an_error(repository):
     assert "packages/mt-stray/notes.txt" in done.stderr
 
 
+def test_a_folder_without_a_pyproject_is_an_error(repository):
+    repository.write("packages/mt-stray/src/mt_stray/model.py", "")
+    done = repository.run("changed_architectures", "--base", "HEAD")
+    assert done.returncode == 1
+    assert "packages/mt-stray has files and no pyproject.toml" in done.stderr
+    (repository.root / "packages/mt-gap/pyproject.toml").unlink()
+    repository.git("clean", "-fdq")
+    done = repository.run("changed_architectures", "--base", "HEAD")
+    assert "packages/mt-gap has files and no pyproject.toml" in done.stderr
+
+
+def leave_litter(repository):
+    """What git ignores: a package of another branch was here, a desktop looked at the folder."""
+    for path in ("packages/mt-old/src/__pycache__/model.pyc", "packages/mt-gap/changes/.DS_Store"):
+        repository.write(path, "")
+    for path in ("packages/.DS_Store", "packages/mt-gap/src/__pycache__/model.pyc"):
+        repository.write(path, "")
+    repository.write(".git/info/exclude", ".DS_Store\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        (("release", "mt-gap", "minor"), "Committed mt-gap 0.1.0"),
+        (("check_tag", "mt-gap-v9.0.0"), "mt_gap/__about__.py says 0.1.0"),
+        (("changed_architectures", "--base", "HEAD"), "[]"),
+        (("check_changes", "--base", "HEAD"), "every changed source has its fragment"),
+        (("check_floors",), "every floor of a sibling is true"),
+        (("build_wheels", "mt-old", "--out", "dist"), "there is no distribution 'mt-old'"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, tuple) else "",
+)
+def test_what_git_ignores_is_no_package(repository, command, printed):
+    leave_litter(repository)
+    done = repository.run(*command)
+    assert printed in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hatch_ignores_what_git_ignores(repository):
+    leave_litter(repository)
+    hatch = shutil.which("hatch") or str(Path(sys.executable).with_name("hatch"))
+    done = repository.call([hatch, "env", "show", "--json"])
+    assert done.returncode == 0, done.stderr
+    assert "arch.gap" in json.loads(done.stdout)
+
+
+def test_a_package_that_was_removed_may_leave_what_git_ignores(repository):
+    repository.git("rm", "-r", "--quiet", "packages/mt-painn")
+    repository.write("packages/mt-painn/src/mt_painn/__pycache__/model.pyc", "")
+    done = repository.run("changed_architectures", "--base", "HEAD")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[project\nname = 1", "is no TOML: "),
+        ("[tool]\n", "has no name in a table [project]"),
+    ],
+)
+def test_a_pyproject_that_cannot_be_read_is_named(repository, text, message):
+    repository.write("packages/mt-painn/pyproject.toml", text)
+    done = repository.run("check_changes", "--base", "HEAD")
+    assert done.returncode == 1
+    assert f"packages/mt-painn/pyproject.toml {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_matrix_says_which_jobs_may_fail(repository):
-    repository.write("packages/mt-painn/README.md", "PaiNN")
-    repository.write("packages/mt-soap-bpnn/README.md", "SOAP")
+    manifest = "packages/mt-core/src/mt_core/lifecycle.yaml"
+    repository.replace(manifest, "gap:\n  stage: stable", "gap:\n  stage: deprecated")
+    repository.commit()
+    for name in ("mt-painn", "mt-soap-bpnn", "mt-gap"):
+        repository.write(f"packages/{name}/README.md", "new")
     done = repository.run("changed_architectures", "--base", "HEAD")
     assert json.loads(done.stdout) == [
-        {"architecture": "painn", "environment": "painn", "experimental": True},
-        {"architecture": "soap_bpnn", "environment": "soap-bpnn", "experimental": False},
+        {"architecture": "gap", "environment": "gap", "blocks": False},
+        {"architecture": "painn", "environment": "painn", "blocks": False},
+        {"architecture": "soap_bpnn", "environment": "soap-bpnn", "blocks": True},
     ]
 
 

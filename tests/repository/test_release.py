@@ -76,6 +76,80 @@ def test_a_release_with_changes_that_are_not_committed_is_refused(repository):
     assert "not committed" in done.stderr
 
 
+@pytest.mark.parametrize("others", [[], ["+more.added.md"]])
+def test_a_release_with_a_fragment_that_has_no_such_name_is_refused(repository, others):
+    shutil.rmtree(repository.root / "packages/mt-painn/changes")
+    for name in ["notes.md", *others]:
+        repository.write(f"packages/mt-painn/changes/{name}", "News.\n")
+    repository.commit()
+    done = repository.run("release", "mt-painn", "minor")
+    assert done.returncode == 1
+    assert "packages/mt-painn/changes/notes.md is no fragment" in done.stderr
+    assert not repository.git("status", "--porcelain")
+
+
+def test_a_release_whose_tag_is_there_is_refused(repository):
+    before = repository.git("rev-parse", "HEAD")
+    repository.git("tag", "mt-painn-v0.1.0")
+    done = repository.run("release", "mt-painn", "minor")
+    assert done.returncode == 1
+    assert "the tag mt-painn-v0.1.0 is there already" in done.stderr
+    assert repository.git("rev-parse", "HEAD") == before
+    assert not repository.git("status", "--porcelain")
+
+
+def refuse_commits(repository):
+    hook = repository.root / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho no commits on Fridays >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    return hook
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("mt-painn", "minor"), ("mt-core", "major"), ("mt-shared", "major")]
+)
+def test_a_release_that_git_refuses_leaves_every_file_as_it_was(repository, name, part):
+    older = "packages/mt-core/changes/+mt-shared-0.0.9.changed.md"
+    repository.write(older, "Requires mt-shared 0.0.9.\n")
+    before = repository.commit()
+    hook = refuse_commits(repository)
+    done = repository.run("release", name, part)
+    assert done.returncode == 1
+    assert "nothing is released, and every file is as it was" in done.stderr
+    assert "no commits on Fridays" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not repository.git("status", "--porcelain")
+    assert repository.git("rev-parse", "HEAD").strip() == before
+    hook.unlink()
+    repository.release(name, part)
+
+
+def test_a_release_that_towncrier_refuses_leaves_every_file_as_it_was(repository):
+    repository.replace("pyproject.toml", 'title_format = "', 'title_format = "{nothing} ')
+    repository.commit()
+    done = repository.run("release", "mt-shared", "major")
+    assert done.returncode == 1
+    assert "towncrier: " in done.stderr
+    assert not repository.git("status", "--porcelain")
+
+
+def test_of_two_breaking_releases_a_sibling_lists_the_later(repository):
+    repository.release("mt-shared", "minor")
+    for part in ("minor", "major"):
+        repository.write("shared/changes/+new.changed.md", "Other names.\n")
+        repository.commit()
+        repository.release("mt-shared", part)
+    folder = repository.root / "packages/mt-painn/changes"
+    found = sorted(file.name for file in folder.glob("+mt-shared-*"))
+    assert found == ["+mt-shared-1.0.0.changed.md"]
+    assert not repository.git("status", "--porcelain")
+    repository.release("mt-painn", "minor")
+    changelog = repository.read("packages/mt-painn/CHANGELOG.md")
+    assert "Requires mt-shared 1.0.0." in changelog
+    assert "Requires mt-shared 0.2.0." not in changelog
+
+
 def test_a_breaking_release_raises_the_ranges_of_the_siblings(repository):
     repository.release("mt-shared", "minor")
     # which leaves nothing in its folder of fragments
@@ -131,6 +205,7 @@ def test_a_release_of_what_stands_below_is_proved_by_every_stable_architecture(r
         ("mt-painn-v0.2.0", "the newest entry of packages/mt-painn/CHANGELOG.md is 0.1.0"),
         ("mt-painn-v0.2.0", "no such tag on the commit"),
         ("mt-painn-v0.1.0", "packages/mt-painn/changes still holds +late.added.md"),
+        ("mt-shared-v0.1.0", "shared/changes still holds"),
         ("mt-painn-v0.1.0", "no such tag on the commit"),
     ],
 )

@@ -57,6 +57,44 @@ def test_what_does_not_admit_the_new_version_is_left_out_and_named(repository):
     assert "left out: mt-soap-bpnn 0.1.0 does not admit mt-shared 0.2.0" in said
 
 
+def test_what_wants_another_mt_shared_than_the_new_mt_core_is_left_out_and_named(repository):
+    for name in ("mt-shared", "mt-soap-bpnn"):
+        repository.release(name, "minor")
+    assert len(released(repository, "mt-core")[0]) == 1
+    break_mt_shared(repository)
+    repository.release("mt-core", "minor")
+    jobs, said = released(repository, "mt-core")
+    assert jobs == []
+    assert (
+        "left out: mt-soap-bpnn 0.1.0 requires mt-shared<0.2,>=0.1, and mt-core 0.1.0 requires "
+        "mt-shared<0.3,>=0.2.0"
+    ) in said
+    repository.release("mt-soap-bpnn", "minor")
+    jobs, said = released(repository, "mt-core")
+    assert [each["requirement"] for each in jobs] == ["mt-soap-bpnn==0.2.0"]
+    assert not said
+
+
+def test_an_older_mt_shared_that_both_admit_will_do(repository):
+    for name in ("mt-shared", "mt-soap-bpnn"):
+        repository.release(name, "minor")
+    break_mt_shared(repository)
+    for folder in ("packages/mt-core", "tests"):
+        old = "mt-shared>=0.2.0,<0.3"
+        repository.replace(f"{folder}/pyproject.toml", old, "mt-shared>=0.1,<0.3")
+    jobs, said = released(repository, "mt-core")
+    assert [each["requirement"] for each in jobs] == ["mt-soap-bpnn==0.1.0"]
+    assert not said
+
+
+def test_the_wheels_of_the_folder_say_what_they_want_of_mt_shared(repository, wheels):
+    repository.release("mt-shared", "minor")
+    break_mt_shared(repository)
+    jobs, said = released(repository, "mt-core", "--wheels", str(wheels))
+    assert jobs == []
+    assert "requires mt-shared<0.2,>=0.1, and mt-core" in said
+
+
 def test_a_folder_of_wheels_takes_the_place_of_the_tags(repository, wheels):
     jobs, _ = released(repository, "mt-shared", "--wheels", str(wheels))
     expected = f"mt-soap-bpnn=={SOAP.version}"
