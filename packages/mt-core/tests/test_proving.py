@@ -27,7 +27,7 @@ def status(monkeypatch):
         monkeypatch.setattr(proving, "_suite", lambda: SUITE)
         with pytest.raises(SystemExit) as leaving:
             cli.main(["conformance", "soap_bpnn", *options])
-        assert seen[:4] == [sys.executable, "-m", "pytest", "--pyargs"]
+        assert seen[:4] == [sys.executable, "-m", "pytest", str(SUITE)]
         return leaving.value.code
 
     return run
@@ -41,7 +41,7 @@ def test_the_status_is_that_of_pytest(status, expected):
 def test_the_suite_runs_for_one_architecture_with_its_own_settings():
     command = proving.command("soap_bpnn", ["-k", "outputs"], SUITE)
     text = " ".join(command)
-    assert "--pyargs mt_conformance --architecture soap_bpnn" in text
+    assert f"pytest {SUITE} --architecture soap_bpnn" in text
     assert f"-c {SUITE / 'pytest.ini'} --rootdir {SUITE}" in text
     assert command[-2:] == ["-k", "outputs"]
 
@@ -62,6 +62,51 @@ def test_each_worker_has_one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     code = "import os, sys; sys.exit(int(os.environ['OMP_NUM_THREADS']))"
     assert proving._run([sys.executable, "-c", code]) == 1
+
+
+@pytest.fixture
+def small_suite(tmp_path) -> Path:
+    """A suite of one test, which passes."""
+    folder = tmp_path / "small_suite"
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    (folder / "test_one.py").write_text("def test_one(): pass\n", encoding="utf-8")
+    (folder / "conftest.py").write_text(
+        "def pytest_addoption(parser): parser.addoption('--architecture')\n", encoding="utf-8"
+    )
+    return folder
+
+
+@pytest.mark.parametrize("foreign", [".", ".."])
+def test_a_foreign_conftest_is_not_read(monkeypatch, tmp_path, small_suite, foreign):
+    here = tmp_path / "above" / "here"
+    here.mkdir(parents=True)
+    (here / foreign / "conftest.py").write_text("raise ValueError\n", encoding="utf-8")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    options = ["-p", "no:mt_conformance", "--junitxml=results.xml"]
+    assert proving._run(proving.command("soap_bpnn", options, small_suite)) == 0
+    assert (here / "results.xml").is_file(), "paths of the user are those of the user's folder"
+
+
+def test_sigterm_ends_the_suite_too():
+    child = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
+        "try:\n"
+        "    os.kill(os.getppid(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('told to end')\n"
+    )
+    code = (
+        "import sys; from mt_core import proving; "
+        f"sys.exit(proving._run([sys.executable, '-c', {child!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (done.returncode, done.stdout) == (143, "told to end\n"), done.stderr
 
 
 def test_an_architecture_that_is_not_installed_is_refused(capsys):

@@ -4,6 +4,8 @@ Every pytest beside it loads it, so that it imports next to nothing: the fixture
 ``conftest.py``.
 """
 
+import signal
+
 import pytest
 
 from mt_conformance.providing import left_out
@@ -28,7 +30,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "needs_option(name): run for the architectures whose models have this option"
     )
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
-    _check_names(config.getoption("--architecture") or [])
+    names = config.getoption("--architecture") or []
+    _check_names(names)
+    if names and not hasattr(config, "workerinput"):
+        # as Ctrl-C does: it ends the workers too; SIGINT itself is ignored in the background
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 # quoted: the lowest pytest has no public name for it
@@ -60,10 +66,15 @@ def _check_names(names: list[str]) -> None:
 
 def _check_import(name: str) -> None:
     """Say once what a hundred tests would say; of several architectures the tests say of which."""
+    import warnings
+
     from mt_shared.errors import UserError
     from mt_shared.registry import load
 
     try:
-        load(name)
+        # the settings for warnings hold for tests, which come later
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            load(name)
     except UserError as error:
         raise pytest.UsageError(str(error)) from error

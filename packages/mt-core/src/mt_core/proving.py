@@ -75,15 +75,15 @@ def _run(arguments: list[str]) -> int:
 
 @contextmanager
 def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Interrupt the process when we are told to end; yields the signals that have come."""
+    """Tell the process to end when we are told to; yields the signals that have come."""
     received: list[int] = []
 
-    def interrupt(number: int, frame: object) -> None:
+    def pass_on(number: int, frame: object) -> None:
         received.append(number)
-        # not SIGTERM, of which pytest would die without ending its workers
-        process.send_signal(signal.SIGINT)
+        # the suite's plugin takes it as Ctrl-C, so that the workers end too
+        process.send_signal(number)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, pass_on)
     try:
         yield received
     finally:
