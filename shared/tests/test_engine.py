@@ -17,12 +17,13 @@ from mt_shared.data.dataset import Dataset, TargetLabels
 from mt_shared.data.structures import Structures, offsets_from_counts
 from mt_shared.engine.adam import Adam
 from mt_shared.engine.baselines import fit_composition, fit_scale, fixed_composition
+from mt_shared.engine.dry_run import rehearse
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
 from mt_shared.engine.optimization import Schedule
 from mt_shared.engine.prediction import Prediction
 from mt_shared.engine.sampling import cut_batches, epoch_batches
-from mt_shared.errors import DataError, OptionsError
+from mt_shared.errors import DataError, OptionsError, UserError
 
 ENERGY = TargetInfo(quantity="energy", unit="eV", gradients=("positions",))
 INFO = DatasetInfo("angstrom", (1, 8), {"energy": ENERGY})
@@ -254,6 +255,13 @@ class TestMetrics:
         halved_forces = {"energy RMSE": 2.0, "forces RMSE": 50.0, "energy MAE": 9.0}
         assert selection_metric("rmse_prod", halved_energy) == 100.0
         assert selection_metric("rmse_prod", halved_forces) == 100.0
+
+
+def test_a_dry_run_stops_where_the_loss_is_not_finite():
+    store, batches = store_of(water_like()), [torch.arange(3)]
+    assert rehearse(store, batches, lambda batch: torch.tensor(1.0)).steps_per_epoch == 1
+    with pytest.raises(UserError, match="loss of the first step is nan"):
+        rehearse(store, batches, lambda batch: torch.tensor(np.nan))
 
 
 HYPERS = {

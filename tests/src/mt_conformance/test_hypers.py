@@ -10,7 +10,7 @@ from mt_conformance.abilities import distributed, needs
 from mt_conformance.providing import not_provided
 from mt_conformance.subjects import Subject
 from mt_shared.errors import OptionsError
-from mt_shared.hyper_table import Hyper, hyper_table
+from mt_shared.hyper_table import UNSET, Hyper, hyper_table
 from mt_shared.hypers import merge_hypers, resolve_hypers
 from mt_shared.registry import SCHEMA
 
@@ -44,6 +44,16 @@ def test_every_hyper_is_described(with_schema: Subject, section: str) -> None:
     table = [hyper for hyper in hyper_table(with_schema.entry) if hyper.path[0] == section]
     lacking = [f"{hyper.name} has no {what}" for hyper in table for what in _lacking(hyper)]
     assert not lacking, f"in schema-hypers.json {'; '.join(lacking)}"
+
+
+def test_every_hyper_has_a_default(with_schema: Subject) -> None:
+    """Each hyper that the schema describes has a default, so that model and trainer find it.
+
+    IF IT FAILS: add it to `default-hypers.yaml`; where it may be left out, as null.
+    """
+    table = hyper_table(with_schema.entry)
+    lacking = [hyper.name for hyper in table if len(hyper.path) == 2 and hyper.default is UNSET]
+    assert not lacking, f"default-hypers.yaml has no {', '.join(lacking)}, and the schema has"
 
 
 def _lacking(hyper: Hyper) -> list[str]:

@@ -48,6 +48,18 @@ BREAKAGES = [
         "test_misspelt_hyper_is_refused[model]",
     ),
     breakage(
+        "describes_a_hyper_that_has_no_default",
+        set_value(
+            "schema-hypers.json",
+            "properties.model.properties.depth",
+            {"description": "Layers.", "type": "integer", "minimum": 1},
+        ),
+        fails="test_every_hyper_has_a_default",
+        says="default-hypers.yaml has no model.depth",
+        passes="test_every_hyper_is_described[model] test_defaults_fit_the_schema "
+        "test_misspelt_hyper_is_refused[model]",
+    ),
+    breakage(
         "names_a_finetuning_that_does_not_exist",
         set_value("capabilities.yaml", "finetuning", ["full", "magic"]),
         fails="test_finetuning_methods_can_be_chosen",

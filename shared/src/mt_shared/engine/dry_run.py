@@ -6,23 +6,27 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from mt_shared.contract import DryRun
 from mt_shared.data.batches import Batch, GraphStore
+from mt_shared.errors import UserError
 
 
 def rehearse(
-    store: GraphStore, batches: list[torch.Tensor], step: Callable[[Batch], Any]
+    store: GraphStore, batches: list[torch.Tensor], step: Callable[[Batch], torch.Tensor]
 ) -> DryRun:
-    """Run ``step`` on the batch with the most edges; an epoch is estimated by its edges."""
+    """Run ``step`` on the batch with the most edges; an epoch is estimated by its edges.
+
+    :param step: of the training, which gives the loss
+    :raises UserError: the loss is not finite
+    """
     device = store.vectors.device
     edges = store.edge_offsets.diff().cpu()
     largest = max(batches, key=lambda indices: int(edges[indices].sum()))
     batch = store.batch(largest.to(device))
-    step(batch)  # the first step pays for what later ones find ready
+    _check_loss(step(batch))  # the first step pays for what later ones find ready
     _synchronize(device)
     started = time.perf_counter()
     step(batch)
@@ -35,6 +39,14 @@ def rehearse(
         steps_per_epoch=len(batches),
         largest_batch_atoms=len(batch.graph.species),
     )
+
+
+def _check_loss(loss: torch.Tensor) -> None:
+    if not bool(torch.isfinite(loss)):
+        raise UserError(
+            f"the loss of the first step is {float(loss)}: before any training, the model predicts "
+            "what is not finite. Are there atoms in one place, or is a fault in the architecture?"
+        )
 
 
 def peak_memory(device: torch.device) -> int:

@@ -103,7 +103,7 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets: list[Dataset],
     ) -> DryRun:
         run = self._prepare(model, dtype, devices[0], train_datasets, val_datasets)
-        return rehearse(run.train, self._batches(run, 0), lambda batch: self._step(run, batch))
+        return rehearse(run.train, self._batches(run, 0), lambda batch: self._step(run, batch)[1])
 
     def _prepare(
         self,
