@@ -36,12 +36,13 @@ def kept_checkpoints(subject: Subject) -> dict[str, Path]:
     folder = subject.entry.folder
     found = [] if folder is None else (folder / FOLDER).glob("v*.ckpt")
     files = {file.stem: file for file in found if re.match(r"v\d+", file.stem)}
-    return {name: files[name] for name in sorted(files, key=_version)}
+    return {name: files[name] for name in sorted(files, key=lambda name: (version_of(name), name))}
 
 
-def _version(name: str) -> tuple[int, str]:
+def version_of(name: str) -> int:
+    """The version of the model in a kept checkpoint, ``v1`` or ``v1b``."""
     (digits,) = re.findall(r"^v(\d+)", name)
-    return int(digits), name
+    return int(digits)
 
 
 def kept_values(subject: Subject, name: str) -> Values | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,13 @@ from mt_conformance.comparing import leaves
 from mt_conformance.models import preferred_dtype
 from mt_conformance.predictor import predictor_of
 from mt_conformance.providing import not_provided
-from mt_conformance.regression import FOLDER, kept_checkpoints, upgraded
+from mt_conformance.regression import (
+    FOLDER,
+    kept_checkpoints,
+    kept_model,
+    upgraded,
+    version_of,
+)
 from mt_conformance.runs import Runs
 from mt_conformance.subjects import Subject
 from mt_shared.contract import ModelInterface, read_checkpoint
@@ -49,7 +54,7 @@ def test_each_version_has_a_checkpoint(subject: Subject, runs: Runs, kept: dict[
     version of the trainer is called `v1b.ckpt`.
     """
     model_class = subject.architecture.model_class
-    there = {int(found[1]) for found in (re.match(r"v(\d+)", name) for name in kept) if found}
+    there = {version_of(name) for name in kept}
     missing = sorted(set(range(1, model_class.__checkpoint_version__ + 1)) - there)
     assert not missing, (
         f"there is no checkpoint of version {missing[0]} of the model in {FOLDER}/; today's is in "
@@ -88,8 +93,8 @@ def test_kept_checkpoints_load(subject: Subject, kept: dict[str, Path]) -> None:
 
 def predicted(subject: Subject, file: Path, context: str) -> torch.Tensor:
     """Energies of a model in a checkpoint, (2, 1)."""
-    model_class, dtype = subject.architecture.model_class, preferred_dtype(subject)
-    model = model_class.load_checkpoint(upgraded(subject, file), context).to(dtype).eval()
+    dtype = preferred_dtype(subject)
+    model = kept_model(subject, file, context).to(dtype)
     atoms = cluster(model)
     return predictor_of(model, dtype).values([atoms, atoms[: len(atoms) // 2]])
 
@@ -108,8 +113,9 @@ def test_saved_structure_needs_a_new_version(
     if name not in kept:
         pytest.skip(f"there is no {FOLDER}/{name}.ckpt to compare with")
     today = dict.fromkeys(runs.reference().contents(), "")
-    changes = differences(dict.fromkeys(read_checkpoint(kept[name]), ""), today)
-    changes += changes_of_model(subject, kept[name])
+    of_trainer = differences(dict.fromkeys(read_checkpoint(kept[name]), ""), today)
+    # what is new in the model is new in the whole
+    changes = sorted({*of_trainer, *changes_of_model(subject, kept[name])})
     assert not changes, (
         f"the saved structure has changed without a new version (still {name}): {changes[:5]}"
     )
