@@ -11,8 +11,8 @@ from typing import Any
 
 from hatch.env.collectors.plugin.interface import EnvironmentCollectorInterface
 
-# hatch loads this file by its path; the scripts beside it are no package
-sys.path.insert(0, str(Path(__file__).parent / "scripts"))
+# hatch loads this file by its path; scripts are no package
+sys.path.insert(0, str(Path(__file__).parent / "scripts/releases"))
 from distributions import Distribution, all_architectures
 from floors import pins
 

@@ -19,7 +19,7 @@ from ase.md.velocitydistribution import Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 from metatomic_ase import MetatomicCalculator
 
-from mt_core import example, train
+from mt_core import examples, train
 
 TEMPERATURE = 300  # K
 TIME_STEP = 0.5  # fs
@@ -30,7 +30,7 @@ def main() -> None:
     """The whole way from data to a trajectory."""
     started = time.perf_counter()
     folder = new_folder()
-    example.copy("ethanol", folder)
+    examples.copy("ethanol", folder)
     os.chdir(folder)
     result = train("options.yaml")
     assert result is not None

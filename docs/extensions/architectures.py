@@ -12,20 +12,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt_core.capability_words import capability_words
-from mt_core.lifecycle import stage_of
-from mt_core.listing import people_of
-from mt_shared.hyper_table import UNSET, Hyper, hyper_table
-from mt_shared.options import read_yaml
-from mt_shared.package_source import read_people
+from mt_core.architectures import capability_words, stage_of
+from mt_core.architectures.listing import people_of
+from mt_shared.options import UNSET, Hyper, dump_inline, hyper_table, read_yaml
 from mt_shared.registry import (
     CAPABILITIES,
     DEFAULT_HYPERS,
     SCHEMA,
     ArchitectureEntry,
     distribution_name,
+    read_people,
 )
-from mt_shared.yaml_loader import dump_inline
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx

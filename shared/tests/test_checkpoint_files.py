@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mt_shared.contract import read_checkpoint, upgrade_by_version, write_checkpoint
-from mt_shared.engine.checkpoint_pair import write_rotating
+from mt_shared.engine import write_rotating
 from mt_shared.errors import CheckpointError
 
 CHECKPOINT = {

@@ -12,17 +12,22 @@ import pytest
 import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.batches import Normalization, build_store
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
-from mt_shared.engine.adam import Adam
-from mt_shared.engine.baselines import fit_composition, fit_scale, fixed_composition
+from mt_shared.data import (
+    Dataset,
+    Normalization,
+    Structures,
+    TargetLabels,
+    build_store,
+    cut_batches,
+    epoch_batches,
+    offsets_from_counts,
+)
+from mt_shared.engine import Adam, fit_composition, fit_scale, fixed_composition
 from mt_shared.engine.dry_run import rehearse
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
 from mt_shared.engine.optimization import Schedule
 from mt_shared.engine.prediction import Prediction
-from mt_shared.engine.sampling import cut_batches, epoch_batches
 from mt_shared.errors import DataError, OptionsError, UserError
 
 ENERGY = TargetInfo(quantity="energy", unit="eV", gradients=("positions",))

@@ -11,20 +11,16 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo, read_checkpoint
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
-from mt_shared.engine.baselines import normalizations
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.engine import Trainer, normalizations
 from mt_shared.engine.finetuning import (
     add_low_rank_updates,
     begin,
     choose_parameters,
     trained_info,
 )
-from mt_shared.engine.trainer import Trainer
 from mt_shared.errors import OptionsError
-from mt_shared.hypers import engine_defaults
-from mt_shared.model.base import BaseModel
-from mt_shared.model.heads import Head
+from mt_shared.model import BaseModel, Head, SpeciesLinear
 from mt_shared.model.lora import (
     LowRank,
     add_saved_updates,
@@ -32,8 +28,7 @@ from mt_shared.model.lora import (
     linear_layers,
     merged_state,
 )
-from mt_shared.model.species import SpeciesLinear
-from mt_shared.options import deep_merge
+from mt_shared.options import deep_merge, engine_defaults
 
 ENERGY = TargetInfo(quantity="energy", unit="eV", gradients=("positions",))
 OTHER = TargetInfo(quantity="energy", unit="eV")

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from mt_shared.hyper_table import UNSET, hyper_table
-from mt_shared.hypers import engine_defaults, engine_schema
+from mt_shared.options import UNSET, engine_defaults, engine_schema, hyper_table
 
 ENGINE = {"$ref": "urn:mt-shared:engine:1", "unevaluatedProperties": False}
 

@@ -5,8 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from mt_shared.errors import ArchitectureError, OptionsError
-from mt_shared.hypers import ENGINE_URN, engine_defaults, engine_schema, resolve_hypers
-from mt_shared.schema_check import find_faults
+from mt_shared.options import (
+    ENGINE_URN,
+    engine_defaults,
+    engine_schema,
+    find_faults,
+    resolve_hypers,
+)
 
 MODEL_SCHEMA = {
     "type": "object",

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
+from mt_shared.data import Structures, label_table, offsets_from_counts
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE, Dataset, TargetLabels
 from mt_shared.data.duplicates import fingerprints
-from mt_shared.data.label_table import label_table
-from mt_shared.data.structures import Structures, offsets_from_counts
 
 
 def make_structures(counts, seed=0):

@@ -11,12 +11,17 @@ from metatensor.torch import Labels, TensorBlock
 from metatomic.torch import ModelMetadata, ModelOutput, System
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.batches import Normalization, build_store
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data import (
+    Dataset,
+    Normalization,
+    Structures,
+    TargetLabels,
+    build_store,
+    offsets_from_counts,
+)
+from mt_shared.engine import random_rotations, rotate
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.prediction import predict
-from mt_shared.engine.rotations import random_rotations, rotate
 from mt_shared.errors import DataError
 from mt_shared.mlip import MLIPModel, MLIPTrainer
 from mt_shared.model.base import LAST_LAYER

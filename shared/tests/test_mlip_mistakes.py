@@ -5,11 +5,10 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.graph import Graph
+from mt_shared.data import Graph
 from mt_shared.errors import ArchitectureError
 from mt_shared.mlip import MLIPModel, MLIPTrainer
-from mt_shared.model.base import BaseModel
-from mt_shared.model.heads import Head
+from mt_shared.model import BaseModel, Head
 
 INFO = DatasetInfo("angstrom", (1, 8), {"energy": TargetInfo(quantity="energy", unit="eV")})
 NUM_ATOMS, NUM_SYSTEMS, NUM_FEATURES = 5, 2, 3

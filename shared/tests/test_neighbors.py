@@ -6,8 +6,7 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from mt_shared.data.neighbors import neighbor_lists
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data import Structures, neighbor_lists, offsets_from_counts
 from mt_shared.errors import DataError
 
 CUTOFF = 4.5

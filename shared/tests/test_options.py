@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from mt_shared.elements import SYMBOLS, atomic_number
 from mt_shared.errors import OptionsError
 from mt_shared.options import (
-    apply_overrides,
+    SYMBOLS,
+    atomic_number,
     check,
     describe_origins,
     dump_yaml,
@@ -18,6 +18,7 @@ from mt_shared.options import (
     origins,
     read_yaml,
 )
+from mt_shared.options.load import apply_overrides
 
 SCHEMA = {
     "type": "object",
@@ -313,7 +314,7 @@ def test_symbols_are_those_of_ase():
 
 
 def test_import_is_light():
-    code = "import sys, mt_shared.options, mt_shared.hypers; print(*sys.modules)"
+    code = "import sys, mt_shared.options.load, mt_shared.options.hypers; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "jsonschema", "numpy", "ase", "mt_shared.engine"}.isdisjoint(loaded)

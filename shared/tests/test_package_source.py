@@ -3,7 +3,7 @@
 import pytest
 
 from mt_shared.errors import ArchitectureError
-from mt_shared.package_source import read_people, read_references
+from mt_shared.registry import read_people, read_references
 
 MODEL = """
 class Helper:

@@ -10,9 +10,9 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mt_shared.data.readers import read_chunks, read_dataset
-from mt_shared.data.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
+from mt_shared.data import read_chunks, read_dataset
 from mt_shared.errors import DataError
+from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 
 NUM_FRAMES = 10
 SIZES = (1, 3, 5, 1000)

@@ -11,8 +11,8 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
+from mt_shared.data import read_dataset
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE
-from mt_shared.data.readers import read_dataset
 from mt_shared.data.readers.ase_files import read_with_ase
 from mt_shared.data.readers.columns import (
     RESULTS_PER_ATOM,
@@ -20,8 +20,8 @@ from mt_shared.data.readers.columns import (
     Wanted,
 )
 from mt_shared.data.readers.extended_xyz import read_extended_xyz
-from mt_shared.data.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 from mt_shared.errors import DataError
+from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 
 NUM_FRAMES = 5
 # Extended xyz has eight decimals in its columns.

@@ -11,11 +11,9 @@ from metatensor.torch import Labels, TensorBlock
 from metatomic.torch import ModelMetadata, ModelOutput, System, register_autograd_neighbors
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
-from mt_shared.engine import repulsion
-from mt_shared.engine.repulsion import without_repulsion
-from mt_shared.model.base import BaseModel
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.engine import repulsion, without_repulsion
+from mt_shared.model import BaseModel
 
 ENERGY = TargetInfo(quantity="energy", unit="eV", gradients=("positions", "strain"))
 OTHER_UNIT = TargetInfo(quantity="energy", unit="kcal/mol")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mt_shared.model.species import SpeciesLinear
+from mt_shared.model import SpeciesLinear
 
 
 def one_by_one(layer: SpeciesLinear, x: torch.Tensor, species: list[int]) -> torch.Tensor:

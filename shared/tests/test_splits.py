@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from mt_shared.data.dataset import Dataset, TargetLabels
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
 from mt_shared.data.splits import split_dataset, split_datasets
-from mt_shared.data.structures import Structures, offsets_from_counts
 from mt_shared.errors import DataError
 
 

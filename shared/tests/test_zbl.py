@@ -9,7 +9,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.units import conversion
+from mt_shared.data import conversion
 from mt_shared.errors import OptionsError
 from mt_shared.model.zbl import INNER_FRACTION, ZBL, NoRepulsion, repulsion_factor, zbl_of
 

@@ -34,7 +34,7 @@ class Repository:
 
     def run(self, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """One of its own scripts."""
-        return self.call([sys.executable, f"scripts/{script}.py", *arguments])
+        return self.call([sys.executable, f"scripts/releases/{script}.py", *arguments])
 
     def read(self, path: str) -> str:
         return (self.root / path).read_text(encoding="utf-8")

@@ -102,13 +102,13 @@ def test_a_base_that_git_does_not_know_is_refused(repository, script):
         (["packages/mt-painn/README.md", "packages/mt-gap/pyproject.toml"], ["gap", "painn"]),
         (["docs/examples/mt-schnet/src/mt_schnet/model.py"], ["schnet"]),
         (["shared/README.md"], ALL),
-        (["tests/src/mt_conformance/test_outputs.py"], ALL),
-        (["packages/mt-core/src/mt_core/cli.py", "packages/mt-gap/README.md"], ALL),
+        (["tests/src/mt_conformance/tests/test_outputs.py"], ALL),
+        (["packages/mt-core/src/mt_core/cli/commands.py", "packages/mt-gap/README.md"], ALL),
         (["constraints.txt"], ALL),
         (["hatch_plugins.py"], ALL),
-        (["scripts/floors.py"], ALL),
+        (["scripts/releases/floors.py"], ALL),
         (["docs/options.md", "README.md", ".github/workflows/checks.yml", ".ci/run"], []),
-        (["scripts/tune.py"], []),
+        (["scripts/data/tune.py"], []),
         (["packages/mt-gone/src/mt_gone/model.py"], []),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_pyproject_that_cannot_be_read_is_named(repository, text, message):
 
 
 def test_the_matrix_says_which_jobs_may_fail(repository):
-    manifest = "packages/mt-core/src/mt_core/lifecycle.yaml"
+    manifest = "packages/mt-core/src/mt_core/architectures/lifecycle.yaml"
     repository.replace(manifest, "gap:\n  stage: stable", "gap:\n  stage: deprecated")
     repository.commit()
     for name in ("mt-painn", "mt-soap-bpnn", "mt-gap"):

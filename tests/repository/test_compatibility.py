@@ -10,7 +10,7 @@ import pytest
 from compatibility_table import merge, page
 from distributions import ROOT
 
-SCRIPT = ROOT / "scripts/compatibility_table.py"
+SCRIPT = ROOT / "scripts/releases/compatibility_table.py"
 RESULT = {
     "architecture": "painn",
     "version": "0.1.0",
@@ -82,7 +82,7 @@ def test_a_row_says_what_passed_with_what_and_when():
 
 
 def test_the_page_says_first_that_it_is_made():
-    assert page([]).startswith("<!-- made by scripts/compatibility_table.py")
+    assert page([]).startswith("<!-- made by scripts/releases/compatibility_table.py")
 
 
 def test_results_are_added_in_a_copy_of_the_repository(repository, tmp_path):
@@ -95,7 +95,8 @@ def test_results_are_added_in_a_copy_of_the_repository(repository, tmp_path):
     done = repository.run("compatibility_table", "write", "--check")
     assert done.returncode == 1
     assert (
-        "compatibility.md not up to date; run python scripts/compatibility_table.py" in done.stderr
+        "compatibility.md not up to date; run python scripts/releases/compatibility_table.py"
+        in done.stderr
     )
 
 

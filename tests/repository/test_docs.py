@@ -53,7 +53,7 @@ def test_what_a_page_shows_is_true(page, tmp_path, monkeypatch):
     run_all(read_blocks(page, ROOT))
 
 
-LIFE_CYCLE = "packages/mt-core/src/mt_core/schema-lifecycle.json"
+LIFE_CYCLE = "packages/mt-core/src/mt_core/architectures/schema-lifecycle.json"
 # a page, and what is said of it
 WRONG = [
     ("```bash\nmt trian options.yaml\n```", "invalid choice: 'trian'"),

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from distributions import ROOT
-from mt_shared.hyper_table import hyper_table
+from mt_shared.options import hyper_table
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_what_would_end_a_cell_is_escaped(site):
 
 def test_the_readme_names_every_architecture_with_its_stage(entries):
     """IF IT FAILS: mend the table of architectures in README.md."""
-    from mt_core.lifecycle import stage_of
+    from mt_core.architectures import stage_of
 
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     for entry in entries:

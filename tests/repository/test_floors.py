@@ -6,13 +6,13 @@ from distributions import ROOT, all_architectures
 from floors import constraints, pins
 
 USE = "packages/mt-painn/src/mt_painn/trainer.py"
-IMPORT = "from mt_shared.hypers import brand_new\n"
+IMPORT = "from mt_shared.options.hypers import brand_new\n"
 
 
 def use_a_new_name(repository):
     """mt-shared gets a name after its release, and mt-painn imports it."""
     repository.release("mt-shared", "minor")
-    hypers = "shared/src/mt_shared/hypers.py"
+    hypers = "shared/src/mt_shared/options/hypers.py"
     repository.write(hypers, repository.read(hypers) + "\nbrand_new = 1\n")
     repository.write(USE, IMPORT + repository.read(USE))
 
@@ -36,7 +36,7 @@ def test_a_newer_name_wants_a_higher_floor(repository):
     use_a_new_name(repository)
     done = repository.run("check_floors")
     assert done.returncode == 1
-    assert f"{USE}:1 imports mt_shared.hypers.brand_new" in done.stdout
+    assert f"{USE}:1 imports mt_shared.options.hypers.brand_new" in done.stdout
     assert "packages/mt-painn/pyproject.toml requires mt-shared>=0.1" in done.stdout
     assert "raise __version__ in shared to the next version" in done.stdout
     assert "mt_core" not in done.stdout

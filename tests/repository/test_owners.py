@@ -49,5 +49,5 @@ def test_somebody_owns_the_rest():
 
 def test_the_manifest_names_every_architecture_of_this_repository_and_no_other():
     assert set(stages()) == set(ARCHITECTURES), (
-        "packages/mt-core/src/mt_core/lifecycle.yaml and the folders of packages/ disagree"
+        "mt_core/architectures/lifecycle.yaml and the folders of packages/ disagree"
     )

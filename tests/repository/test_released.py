@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distributions import ROOT
-from mt_conformance.sharing import SharedFolders, shared_root
+from mt_conformance.inputs import SharedFolders, shared_root
 from wheels import Environment, build_wheel, clean_environment, release_ours, run
 
 RELEASED = ("mt-core", "mt-soap-bpnn", "mt-conformance")
@@ -91,7 +91,13 @@ def test_a_generated_package_passes_the_suite(released, tmp_path, name):
 
 def test_the_workflow_proves_wheels_in_a_clean_environment(released, wheelhouse, tmp_path):
     python = released.folder / "bin/python"
-    prove = [sys.executable, ROOT / "scripts/prove_wheels.py", "soap_bpnn", "--wheels", wheelhouse]
+    prove = [
+        sys.executable,
+        ROOT / "scripts/releases/prove_wheels.py",
+        "soap_bpnn",
+        "--wheels",
+        wheelhouse,
+    ]
     options = ["--python", python, "--pip-option=--no-index", "--", "-n", "0", "-k", "test_package"]
     shown = run([*prove, *options], where=tmp_path)
     assert "mt_conformance-" in shown

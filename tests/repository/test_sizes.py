@@ -6,7 +6,7 @@ from distributions import ROOT
 
 PROMISES = [
     ("docs/examples/mt-schnet", 80),
-    ("packages/mt-core/src/mt_core/templates/mlip", 80),
+    ("packages/mt-core/src/mt_core/architectures/templates/mlip", 80),
     ("packages/mt-painn", 250),
 ]
 

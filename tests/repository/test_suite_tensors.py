@@ -11,13 +11,17 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, NeighborListOptions
 
-from mt_conformance import test_tensors
-from mt_conformance.data import Examples
-from mt_conformance.predictor import Predictor
-from mt_conformance.structures import GUISES
-from mt_conformance.subjects import Tolerances
-from mt_conformance.tensors import blocks_of, irrep_matrix, real_harmonics
-from mt_conformance.test_tensors import NAME, Tensors
+from mt_conformance.inputs import (
+    GUISES,
+    Examples,
+    Tolerances,
+    blocks_of,
+    irrep_matrix,
+    real_harmonics,
+)
+from mt_conformance.runs import Predictor
+from mt_conformance.tests import test_tensors
+from mt_conformance.tests.test_tensors import NAME, Tensors
 from mt_shared.contract import Cartesian, Spherical, TargetInfo
 
 SUBJECT = SimpleNamespace(tolerances=Tolerances())

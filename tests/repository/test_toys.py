@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mt_conformance.sharing import SharedFolders, shared_root
+from mt_conformance.inputs import SharedFolders, shared_root
 from toys.breakage import Breakage, Toy, breakage, edited, package_folder
 from toys.breakages import all_breakages
 from toys.running import Results, faults, named, read_results, run
@@ -23,7 +23,7 @@ UNPROVEN = {
 
 def suite() -> Iterator[str]:
     """Each test of the suite, as ``file.py::test_function``."""
-    for file in package_folder("mt_conformance").glob("test_*.py"):
+    for file in package_folder("mt_conformance").rglob("test_*.py"):
         for name in re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M):
             yield f"{file.name}::{name}"
 

@@ -107,16 +107,16 @@ def test_an_experimental_or_deprecated_architecture_does_not_block(workflow, job
 def test_released_architectures_are_tried_with_the_suite_of_the_same_commit():
     """The released suite may not admit a new mt-core, and then nothing can be installed."""
     steps = [step.get("run") for step in jobs(FOLDER / "release.yml")["released"]["steps"]]
-    assert "python scripts/build_wheels.py mt-core mt-conformance --out dist" in steps
+    assert "python scripts/releases/build_wheels.py mt-core mt-conformance --out dist" in steps
 
 
-SCRIPTS = {*re.findall(r"scripts/(\w+)\.py", str([commands(file) for file in FILES]))}
+SCRIPTS = {*re.findall(r"scripts/releases/(\w+)\.py", str([commands(file) for file in FILES]))}
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS | {"floors", "release"}))
 def test_a_script_says_what_it_does(script):
     done = subprocess.run(
-        [sys.executable, ROOT / f"scripts/{script}.py", "--help"],
+        [sys.executable, ROOT / f"scripts/releases/{script}.py", "--help"],
         capture_output=True,
         text=True,
         check=False,

@@ -168,8 +168,8 @@ def keeps_a_checkpoint(name: str) -> Change:
 _TRAIN = """
 import sys, tempfile, torch
 from pathlib import Path
-from mt_conformance.models import ENERGY, DatasetInfo, dataset_info_for, distorted
-from mt_conformance.subjects import subject_of
+from mt_conformance.inputs.models import ENERGY, DatasetInfo, dataset_info_for, distorted
+from mt_conformance.inputs.subjects import subject_of
 
 subject, folder = subject_of(sys.argv[1]), Path(sys.argv[2])
 info = dataset_info_for(subject)
@@ -262,7 +262,7 @@ def command(file: str, old: str, new: str) -> Change:
 
     For what no architecture can break, since the command does it for all of them.
 
-    :param file: such as ``mt_core/running.py``
+    :param file: such as ``mt_core/training/run.py``
     """
 
     def apply(toy: Toy) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mt_shared import registry
+from mt_shared.registry import architectures as registry
 
 VARIABLE = "TOY_RUN"
 RESULTS: dict[str, dict[str, Any]] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mt_core.cli import main
-from mt_core.example import EXAMPLES
+from mt_core.examples.copies import EXAMPLES
 
 NUM_FRAMES = 40
 LINES_PER_FRAME = 11
@@ -162,6 +162,6 @@ def run_folder():
 @pytest.fixture(scope="session")
 def newest_run():
     """Gives the folder of the newest run in the working folder."""
-    from mt_core.runs import past_runs
+    from mt_core.training.run_folder import past_runs
 
     return lambda: past_runs()[0]

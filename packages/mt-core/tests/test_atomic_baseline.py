@@ -4,7 +4,7 @@ import ase.io
 import numpy as np
 import pytest
 
-from mt_core.example import EXAMPLES
+from mt_core.examples.copies import EXAMPLES
 from mt_shared.contract import read_checkpoint
 
 ISOLATED = {

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from mt_core import capability_check, training
-from mt_core.capability_check import check_capabilities
+from mt_core.architectures import capability_check, check_capabilities
 from mt_core.options import parse_training
+from mt_core.training import training
 from mt_shared.errors import ArchitectureError
-from mt_shared.registry import ArchitectureEntry, capabilities_schema
-from mt_shared.schema_check import find_faults
+from mt_shared.options import find_faults
+from mt_shared.registry.architectures import ArchitectureEntry, capabilities_schema
 
 ABLE = {
     "targets": {"scalar": ["system", "atom"]},

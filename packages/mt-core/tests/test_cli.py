@@ -15,11 +15,7 @@ from mt_core.cli import main
 from mt_shared.errors import OptionsError
 
 HEAVY = ("torch", "numpy", "ase", "scipy", "metatensor", "metatomic", "vesin", "mt_soap_bpnn")
-FUNCTIONS = {
-    "mt_core.training": "train",
-    "mt_core.evaluation": "evaluate",
-    "mt_core.exporting": "export",
-}
+FUNCTIONS = {"mt_core.training": ["train"], "mt_core.evaluation": ["evaluate", "export"]}
 COMMANDS = ("train", "eval", "export", "list", "example", "completion")
 
 
@@ -32,18 +28,19 @@ def commands(monkeypatch):
 
     calls = Calls()
 
-    def fake(module, name):
+    def fake(name):
         def function(*args, **kwargs):
             calls.append((name, args, kwargs))
             if calls.failure is not None:
                 raise calls.failure
 
-        stand_in = ModuleType(module)
-        setattr(stand_in, name, function)
-        monkeypatch.setitem(sys.modules, module, stand_in)
+        return function
 
-    for module, name in FUNCTIONS.items():
-        fake(module, name)
+    for module, names in FUNCTIONS.items():
+        stand_in = ModuleType(module)
+        for name in names:
+            setattr(stand_in, name, fake(name))
+        monkeypatch.setitem(sys.modules, module, stand_in)
     return calls
 
 
@@ -61,8 +58,8 @@ def run(*arguments, code=None, **environment):
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["list"], ["train", "-h"]])
 def test_quick_commands_import_nothing_heavy(arguments):
     code = (
-        "import sys, mt_core.cli\n"
-        "try: mt_core.cli.main(sys.argv[1:])\n"
+        "import sys, mt_core.cli.commands\n"
+        "try: mt_core.cli.commands.main(sys.argv[1:])\n"
         "except SystemExit as leaving: assert not leaving.code\n"
         f"found = sorted(set({HEAVY!r}) & set(sys.modules))\n"
         "assert not found, found"
@@ -178,7 +175,7 @@ def test_ctrl_c_leaves_with_130(commands, capsys):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    code = "import sys; from mt_core.cli import main; sys.exit(main(['list']))"
+    code = "import sys; from mt_core.cli.commands import main; sys.exit(main(['list']))"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -226,7 +223,7 @@ def test_other_shells_have_every_command(shell):
 def test_a_mistake_in_the_options_does_not_wait_for_torch(tmp_path):
     (tmp_path / "options.yaml").write_text("architecture: {name: soap_bpn}\n")
     program = (
-        "import sys\nfrom mt_core.cli import main\n"
+        "import sys\nfrom mt_core.cli.commands import main\n"
         "status = main(['train', 'options.yaml'])\n"
         "sys.exit(f'status {status}, torch {\"torch\" in sys.modules}')"
     )

@@ -4,13 +4,12 @@ from datetime import date
 
 import pytest
 
-from mt_core import describing, lifecycle
-from mt_core.lifecycle import LifeCycle
+from mt_core.architectures import describing, lifecycle
+from mt_core.architectures.lifecycle import LifeCycle
 from mt_core.options import parse_training
 from mt_shared.errors import ArchitectureError
-from mt_shared.hypers import resolve_hypers
+from mt_shared.options import load_yaml, resolve_hypers
 from mt_shared.registry import ArchitectureEntry, find
-from mt_shared.yaml_loader import load_yaml
 
 DATA = {
     "training_set": {
@@ -162,6 +161,6 @@ def test_a_default_for_a_key_of_the_users_choice_is_printed_once():
 
 def test_defaults_of_a_broken_package_are_refused(monkeypatch):
     broken = ArchitectureEntry("toy", "mt-toy", "1", "mt_toy", error="its schema is gone")
-    monkeypatch.setattr("mt_shared.registry.installed", lambda: {"toy": broken})
+    monkeypatch.setattr("mt_shared.registry.architectures.installed", lambda: {"toy": broken})
     with pytest.raises(ArchitectureError, match="its schema is gone"):
         describing.describe("toy", defaults=True)

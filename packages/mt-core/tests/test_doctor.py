@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mt_core import doctor
-from mt_core.doctor import Probe
+from mt_core.doctor import checks as doctor
+from mt_core.doctor.checks import Probe
 from mt_shared.registry import ArchitectureEntry
 
 TORCH = {"threads": 2, "built_for": "12.8", "devices": ["A Large GPU"]}
@@ -78,7 +78,7 @@ def test_the_real_libraries_import():
 
 
 def test_the_doctor_itself_imports_no_torch():
-    code = "import sys, mt_core.doctor; print('torch' in sys.modules)"
+    code = "import sys, mt_core.doctor.checks; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import mt_core
-from mt_core.evaluation import Errors, format_errors
-from mt_core.example import EXAMPLES
-from mt_shared.engine.metrics import Metric
+from mt_core.evaluation.evaluation import Errors, format_errors
+from mt_core.examples.copies import EXAMPLES
+from mt_shared.engine import Metric
 
 RELATIVE = 1e-5  # float32, and the digits of a file
 SYSTEMS = {"read_from": "ethanol.xyz", "length_unit": "angstrom"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mt_core import example
 from mt_core.cli import main
+from mt_core.examples import copies as example
 from mt_shared.errors import UserError
 
 

@@ -1,6 +1,6 @@
 """The shipped data is what its README says: whole, readable, in the units named, self-consistent.
 
-That the labels are those of the method is the work of ``scripts/make_examples.py --check``.
+That the labels are those of the method is the work of ``scripts/data/make_examples.py --check``.
 """
 
 from dataclasses import dataclass

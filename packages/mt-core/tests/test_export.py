@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import mt_core
-from mt_shared.engine.trainer import Trainer
+from mt_shared.engine import Trainer
 from mt_shared.registry import find, load
 
 

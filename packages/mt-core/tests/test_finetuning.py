@@ -14,12 +14,13 @@ import pytest
 import torch
 
 import mt_core
-from mt_core import lifecycle, training
-from mt_core.example import EXAMPLES
+from mt_core.architectures import lifecycle
+from mt_core.evaluation.predictions import Wanted, predict
+from mt_core.examples.copies import EXAMPLES
 from mt_core.options import parse_eval
-from mt_core.predictions import Wanted, predict
+from mt_core.training import training
 from mt_shared.contract import read_checkpoint
-from mt_shared.data.readers import read_dataset
+from mt_shared.data import read_dataset
 from mt_shared.errors import ArchitectureError, CheckpointError, OptionsError
 from mt_shared.options import read_yaml
 

@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 import mt_core
-from mt_core import lifecycle
-from mt_core.lifecycle import (
+from mt_core.architectures import lifecycle
+from mt_core.architectures.lifecycle import (
     THIRD_PARTY,
     LifeCycle,
     check_removal,

@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
-from mt_core import listing
-from mt_core.lifecycle import THIRD_PARTY, LifeCycle
+from mt_core.architectures import listing
+from mt_core.architectures.lifecycle import THIRD_PARTY, LifeCycle
 from mt_shared.registry import ArchitectureEntry
 
 CAPABILITIES = {
@@ -131,7 +131,7 @@ def test_json_says_the_same_to_programs(listed):
 )
 def test_listing_and_describing_import_no_torch_and_no_architecture(command):
     code = (
-        "import sys; from mt_core.cli import main; assert main(sys.argv[1:]) == 0;"
+        "import sys; from mt_core.cli.commands import main; assert main(sys.argv[1:]) == 0;"
         "heavy = {'torch', 'numpy', 'ase', 'metatensor', 'metatomic', 'mt_soap_bpnn'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

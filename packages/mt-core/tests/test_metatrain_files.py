@@ -10,7 +10,7 @@ import pytest
 from ase.io import read, write
 
 from mt_core.cli import main
-from mt_core.example import EXAMPLES
+from mt_core.examples.copies import EXAMPLES
 
 README_EXAMPLE = """\
 architecture:

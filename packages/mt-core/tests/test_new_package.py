@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from mt_core import new_package
-from mt_core.new_package import create
+from mt_core.architectures import new_package
+from mt_core.architectures.new_package import create
 from mt_shared.registry import load
 
 if sys.version_info >= (3, 11):
@@ -93,7 +93,7 @@ def test_the_command_writes_the_short_form(here, succeed):
 
 def test_writing_a_package_imports_no_torch(here):
     code = (
-        "import sys; from mt_core.cli import main; assert main(['new', 'my_net']) == 0; "
+        "import sys; from mt_core.cli.commands import main; assert main(['new', 'my_net']) == 0; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,11 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from mt_core.option_rules import STANDARD_TARGETS
-from mt_core.options import Indices, eval_schema, options_schema, parse_eval, parse_training
-from mt_shared.data.specs import DatasetSpec, GradientSpec, SystemsSpec
+from mt_core.options.parsing import Indices, eval_schema, options_schema, parse_eval, parse_training
+from mt_core.options.rules import STANDARD_TARGETS
 from mt_shared.errors import ArchitectureError, OptionsError, UserError
-from mt_shared.options import dump_yaml, load_yaml
+from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, dump_yaml, load_yaml
 
 BASE = {
     "architecture": {"name": "toy"},
@@ -348,7 +347,7 @@ def test_every_fault_is_a_user_error():
 
 
 def test_import_is_light():
-    code = "import sys, mt_core.options; print(*sys.modules)"
+    code = "import sys, mt_core.options.parsing; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "jsonschema", "numpy", "ase"}.isdisjoint(loaded)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mt_core import cli, proving
+from mt_core.architectures import conformance as proving
+from mt_core.cli import commands as cli
 
 SUITE = Path("/somewhere/mt_conformance")
 
@@ -100,7 +101,7 @@ def test_sigterm_ends_the_suite_too():
         "    print('told to end')\n"
     )
     code = (
-        "import sys; from mt_core import proving; "
+        "import sys; from mt_core.architectures import conformance as proving; "
         f"sys.exit(proving._run([sys.executable, '-c', {child!r}]))"
     )
     done = subprocess.run(
@@ -124,7 +125,8 @@ def test_without_the_suite_it_says_how_to_get_it(monkeypatch, capsys):
 
 def test_the_command_itself_imports_no_torch():
     code = (
-        "import sys; import mt_core.proving; from mt_core import cli; cli.make_parser(); "
+        "import sys; import mt_core.architectures.conformance; from mt_core.cli import commands; "
+        "commands.make_parser(); "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,12 +11,11 @@ import torch
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatomic_ase import MetatomicCalculator
 
-from mt_core.example import EXAMPLES
+from mt_core.examples.copies import EXAMPLES
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.readers import read_dataset
-from mt_shared.data.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
-from mt_shared.engine.repulsion import without_repulsion
-from mt_shared.hypers import resolve_hypers
+from mt_shared.data import read_dataset
+from mt_shared.engine import without_repulsion
+from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec, resolve_hypers
 from mt_shared.registry import find, load
 
 ZBL = "-r architecture.model.zbl=true"

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mt_shared.options import dump_yaml
-from mt_shared.yaml_loader import load_yaml
+from mt_shared.options import dump_yaml, load_yaml
 
 AUTO = "train options.yaml --restart auto"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mt_core import runs
-from mt_core.runs import (
+from mt_core.evaluation import copy_result, result_files
+from mt_core.training import run_folder as runs
+from mt_core.training.run_folder import (
     Change,
     changes,
-    copy_result,
     create_run_folder,
     is_fixed,
     is_free,
@@ -92,7 +92,7 @@ def test_a_copy_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.shutil, "copyfile", full)
+    monkeypatch.setattr(result_files.shutil, "copyfile", full)
     with pytest.raises(CheckpointError, match=r"run\.pt.*No space left.*whole, copy it by hand"):
         copy_result(source, destination)
     assert destination.read_text() == "old"

@@ -172,7 +172,7 @@ def test_at_most_thirty_lines_come_before_the_first_epoch(workspace, succeed):
 
 def test_no_warning_of_a_library_reaches_the_user(workspace):
     code = (
-        "import sys; from mt_core.cli import main\n"
+        "import sys; from mt_core.cli.commands import main\n"
         "for line in ('train options.yaml', 'eval model.pt eval.yaml -o out.xyz',\n"
         "             'eval model.ckpt eval.yaml -o out.mts', 'export model.ckpt -o again.pt'):\n"
         "    assert main(line.split()) == 0"
@@ -431,7 +431,7 @@ def test_train_takes_a_dictionary_and_says_where_everything_is(workspace):
 
 
 def test_stress_of_a_periodic_solid_is_trained_and_reported(workspace, succeed):
-    from mt_core.example import EXAMPLES
+    from mt_core.examples.copies import EXAMPLES
 
     ice = ase.io.read(EXAMPLES / "ice" / "ice.xyz", ":8")
     ase.io.write("ice.xyz", ice, format="extxyz")

@@ -14,10 +14,8 @@ from ase.calculators.emt import EMT
 from mt_gap.model import Gap
 from mt_gap.trainer import GapTrainer
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
-from mt_shared.hypers import Hypers, resolve_hypers
-from mt_shared.options import deep_merge
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.options import Hypers, deep_merge, resolve_hypers
 from mt_shared.registry import find
 
 INFO = DatasetInfo(

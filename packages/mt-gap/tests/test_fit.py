@@ -11,7 +11,7 @@ from mt_gap.fitting import fit, raw_predictions
 from mt_gap.model import Gap
 from mt_gap.noise import Noise
 from mt_gap.report import unexplained
-from mt_shared.data.dataset import TargetLabels
+from mt_shared.data import TargetLabels
 
 NOISE = Noise(energy=0.02, forces=0.1, virial=0.2)
 

@@ -12,8 +12,7 @@ from mt_conformance.regression import predictions, small_structures
 from mt_gap.model import Gap
 from mt_gap.trainer import GapTrainer
 from mt_shared.contract import DatasetInfo, read_checkpoint
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures
+from mt_shared.data import Dataset, Structures, TargetLabels
 
 TOLERANCE = 1e-6
 """In eV, eV/angstrom and eV/angstrom^3: the solution of equations has fewer digits than sums."""

@@ -17,7 +17,7 @@ from mt_gap.report import unexplained
 from mt_gap.sparse_points import candidates, choose_bases
 from mt_gap.trainer import GapTrainer
 from mt_shared.contract import DatasetInfo, Interrupted, TargetInfo, read_checkpoint
-from mt_shared.data.dataset import TargetLabels
+from mt_shared.data import TargetLabels
 from mt_shared.errors import CheckpointError, DataError, OptionsError
 
 

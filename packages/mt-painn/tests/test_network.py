@@ -8,7 +8,7 @@ from torch.nn.functional import linear, silu
 
 from mt_painn.model import Painn
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.hypers import merge_hypers
+from mt_shared.options import merge_hypers
 from mt_shared.registry import installed
 
 CUTOFF = 4.0

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.graph import Graph
-from mt_shared.hypers import merge_hypers
+from mt_shared.data import Graph
+from mt_shared.options import merge_hypers
 from mt_shared.registry import installed
 from mt_soap_bpnn.model import SoapBpnn
 

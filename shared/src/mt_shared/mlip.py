@@ -13,14 +13,10 @@ from typing import Any, ClassVar, Dict, Final, List, Optional
 import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.batches import Batch
-from mt_shared.data.graph import Graph
-from mt_shared.engine.rotations import random_rotations, rotate
-from mt_shared.engine.trainer import Trainer
+from mt_shared.data import Batch, Graph
+from mt_shared.engine import Trainer, random_rotations, rotate
 from mt_shared.errors import ArchitectureError, DataError
-from mt_shared.model.base import BaseModel
-from mt_shared.model.heads import Head
-from mt_shared.model.shapes import check_shape
+from mt_shared.model import BaseModel, Head, check_shape
 
 
 class MLIPModel(BaseModel):

@@ -9,12 +9,17 @@ import pytest
 import torch
 from metatomic.torch import load_atomistic_model
 
-from mt_conformance.data import Examples
-from mt_conformance.models import dataset_info_for, new_model, preferred_dtype
-from mt_conformance.predictor import Predictor, exported_predictor, predictor_of
-from mt_conformance.runs import Runs
-from mt_conformance.sharing import SharedFolders, shared_root
-from mt_conformance.subjects import Subject, subject_of
+from mt_conformance.inputs import (
+    Examples,
+    SharedFolders,
+    Subject,
+    dataset_info_for,
+    new_model,
+    preferred_dtype,
+    shared_root,
+    subject_of,
+)
+from mt_conformance.runs import Predictor, Runs, exported_predictor, predictor_of
 from mt_shared.contract import ModelInterface
 from mt_shared.registry import installed
 

@@ -17,12 +17,10 @@ import ase
 import numpy as np
 import torch
 
-from mt_conformance.abilities import epochs
-from mt_conformance.predictor import exported_predictor
-from mt_conformance.subjects import Subject, subject_of
+from mt_conformance.inputs import Subject, epochs, subject_of
+from mt_conformance.runs import exported_predictor
 from mt_shared.contract import DatasetInfo, ModelInterface, read_checkpoint
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
 
 FOLDER = "checkpoints"
 SEEDED = "seeded"

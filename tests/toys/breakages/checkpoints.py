@@ -188,7 +188,7 @@ BREAKAGES = [
     breakage(
         "is_restarted_from_another_architecture",
         command(
-            "mt_core/restart.py",
+            "mt_core/training/restart.py",
             'if checkpoint["architecture"] != name:',
             "if False:",
         ),

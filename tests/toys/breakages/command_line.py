@@ -10,10 +10,14 @@ BREAKAGES = [
                 super().train(model, dtype, devices, training, validation, folder)
                 (folder / "train.csv").unlink()
         """),
-        command("mt_core/summary.py", "in LAMMPS:", "in another engine:"),
-        command("mt_core/writers.py", "write(self._file, list(", "write(self._file, _moved("),
+        command("mt_core/training/summary.py", "in LAMMPS:", "in another engine:"),
         command(
-            "mt_core/writers.py",
+            "mt_core/evaluation/prediction_files.py",
+            "write(self._file, list(",
+            "write(self._file, _moved(",
+        ),
+        command(
+            "mt_core/evaluation/prediction_files.py",
             "class MetatensorWriter:",
             "def _moved(images):\n"
             "    images = list(images)\n"
@@ -71,7 +75,7 @@ BREAKAGES = [
                 return super().dry_run(*arguments)
         """),
         set_value("schema-hypers.json", "properties.model.additionalProperties", True),
-        command("mt_core/capability_check.py", "if not lacking:", "if True:"),
+        command("mt_core/architectures/capability_check.py", "if not lacking:", "if True:"),
         fails="test_dry_run_leaves_nothing",
         says="it left",
         also={

@@ -91,7 +91,7 @@ BREAKAGES = [
         "is_called_stable_without_capabilities",
         removed("capabilities.yaml"),
         command(
-            "mt_core/lifecycle.yaml",
+            "mt_core/architectures/lifecycle.yaml",
             "soap_bpnn:",
             "toy_is_called_stable_without_capabilities: {stage: stable, since: 0.1.0}\nsoap_bpnn:",
         ),

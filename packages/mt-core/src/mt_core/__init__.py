@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mt_core.__about__ import __version__
 
 if TYPE_CHECKING:
-    from mt_core.evaluation import evaluate
-    from mt_core.exporting import export, load_model
+    from mt_core.evaluation import evaluate, export, load_model
     from mt_core.training import train
 
 __all__ = ["__version__", "evaluate", "export", "load_model", "train"]
@@ -20,8 +19,8 @@ __all__ = ["__version__", "evaluate", "export", "load_model", "train"]
 # the function
 _MODULE_OF = {
     "evaluate": "mt_core.evaluation",
-    "export": "mt_core.exporting",
-    "load_model": "mt_core.exporting",
+    "export": "mt_core.evaluation",
+    "load_model": "mt_core.evaluation",
     "train": "mt_core.training",
 }
 

@@ -12,10 +12,16 @@ import numpy as np
 import torch
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data.batches import composition_term, gather_labels, species_of
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, concatenate
-from mt_shared.model.base import BaseModel
+from mt_shared.data import (
+    Dataset,
+    Structures,
+    TargetLabels,
+    composition_term,
+    concatenate,
+    gather_labels,
+    species_of,
+)
+from mt_shared.model import BaseModel
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from metatomic.torch import System
 from vesin.metatomic import neighbor_lists_for_model
 
 from mt_gap.model import Gap
-from mt_shared.data.structures import Structures
+from mt_shared.data import Structures
 
 BATCH_ATOMS = 256
 """Structures are worked on together up to this number of atoms."""

@@ -17,9 +17,8 @@ from mt_gap.equations import LeastSquares
 from mt_gap.model import Gap
 from mt_gap.noise import Noise
 from mt_gap.sparse_points import choose_bases
-from mt_shared.data.dataset import TargetLabels
-from mt_shared.data.structures import Structures
-from mt_shared.engine.baselines import normalizations
+from mt_shared.data import Structures, TargetLabels
+from mt_shared.engine import normalizations
 
 
 def fit(model: Gap, data: Data, noise: Noise, typical: float, check: Callable[[], None]) -> None:

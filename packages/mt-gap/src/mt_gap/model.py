@@ -13,11 +13,9 @@ from mt_gap.modules.expansion import Expansion
 from mt_gap.modules.kernel import SparseSum
 from mt_gap.modules.spectrum import PowerSpectrum
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.graph import graph_from_systems
+from mt_shared.data import graph_from_systems
 from mt_shared.errors import DataError
-from mt_shared.model.base import BaseModel
-from mt_shared.model.heads import Head
-from mt_shared.model.outputs import collect
+from mt_shared.model import BaseModel, Head, collect
 
 
 class Gap(BaseModel):

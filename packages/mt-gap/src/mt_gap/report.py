@@ -12,9 +12,8 @@ import numpy as np
 from mt_gap.data import Data, less, without_composition
 from mt_gap.fitting import raw_predictions
 from mt_gap.model import Gap
-from mt_shared.data.dataset import TargetLabels
-from mt_shared.engine.baselines import normalizations
-from mt_shared.engine.metrics import Metric
+from mt_shared.data import TargetLabels
+from mt_shared.engine import Metric, normalizations
 
 log = logging.getLogger("mt.train")
 

@@ -17,8 +17,8 @@ from mt_gap.basis import Basis
 from mt_gap.environments import BATCH_ATOMS, batches, densities, systems_of
 from mt_gap.model import Gap
 from mt_gap.selection import farthest_points, mixings, shares, tangents
-from mt_shared.data.structures import Structures
-from mt_shared.elements import SYMBOLS
+from mt_shared.data import Structures
+from mt_shared.options import SYMBOLS
 
 log = logging.getLogger("mt.train")
 

@@ -20,22 +20,22 @@ from mt_gap.model import Gap
 from mt_gap.noise import noise_of
 from mt_gap.report import errors_of, say_errors, unexplained, write_errors
 from mt_shared.contract import Interrupted, TrainerInterface, upgrade_by_version, write_checkpoint
-from mt_shared.data.batches import Normalization
-from mt_shared.data.dataset import Dataset
-from mt_shared.engine.baselines import (
+from mt_shared.data import Dataset, Normalization
+from mt_shared.engine import (
+    Metric,
+    StopRequest,
     fit_composition,
     fit_scale,
     fixed_composition,
+    metrics_of,
     normalizations,
     set_baseline,
+    trained_info,
+    without_repulsion,
+    write_rotating,
 )
-from mt_shared.engine.checkpoint_pair import write_rotating
-from mt_shared.engine.finetuning import trained_info
-from mt_shared.engine.metrics import Metric, metrics_of
-from mt_shared.engine.repulsion import without_repulsion
-from mt_shared.engine.signals import StopRequest
 from mt_shared.errors import CheckpointError, OptionsError
-from mt_shared.hypers import baseline_by_type
+from mt_shared.options import baseline_by_type
 
 log = logging.getLogger("mt.train")
 

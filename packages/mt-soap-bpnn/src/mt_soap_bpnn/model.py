@@ -9,10 +9,8 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.graph import Graph
-from mt_shared.model.base import BaseModel
-from mt_shared.model.growth import Places
-from mt_shared.model.heads import Head
+from mt_shared.data import Graph
+from mt_shared.model import BaseModel, Head, Places
 from mt_soap_bpnn.modules.features import SoapFeatures
 from mt_soap_bpnn.upgrades import from_1_to_2
 

@@ -1,6 +1,6 @@
 """The trainer of SOAP-BPNN: the shared engine, with nothing to add."""
 
-from mt_shared.engine.trainer import Trainer
+from mt_shared.engine import Trainer
 
 
 class SoapBpnnTrainer(Trainer):

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from mt_shared.contract.files import whole_file
 from mt_shared.errors import CheckpointError
 
 FORMAT = "mt-checkpoint"
@@ -58,15 +59,12 @@ def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
     path = Path(path)
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with whole_file(path) as partial, partial.open("wb") as file:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise CheckpointError(_write_failure(path, len(buffer.getbuffer()), error)) from error
 
 

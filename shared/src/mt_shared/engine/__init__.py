@@ -1,0 +1,44 @@
+"""The usual implementation of the trainer's contract: minibatches, gradients, epochs.
+
+:class:`Trainer` names the steps; each is in a module of its own beside it.
+"""
+
+from mt_shared.engine.adam import Adam
+from mt_shared.engine.baselines import (
+    fit_composition,
+    fit_scale,
+    fixed_composition,
+    normalizations,
+    set_baseline,
+)
+from mt_shared.engine.checkpoint_pair import write_rotating
+from mt_shared.engine.finetuning import trained_info
+from mt_shared.engine.inheritance import differences, inheritance_fault
+from mt_shared.engine.loss import Loss
+from mt_shared.engine.metrics import ErrorSums, Metric, metrics_of
+from mt_shared.engine.repulsion import without_repulsion
+from mt_shared.engine.rotations import random_rotations, rotate
+from mt_shared.engine.signals import StopRequest
+from mt_shared.engine.trainer import Trainer
+
+__all__ = [
+    "Adam",
+    "ErrorSums",
+    "Loss",
+    "Metric",
+    "StopRequest",
+    "Trainer",
+    "differences",
+    "fit_composition",
+    "fit_scale",
+    "fixed_composition",
+    "inheritance_fault",
+    "metrics_of",
+    "normalizations",
+    "random_rotations",
+    "rotate",
+    "set_baseline",
+    "trained_info",
+    "without_repulsion",
+    "write_rotating",
+]

@@ -11,19 +11,20 @@ import numpy as np
 import torch
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data.batches import (
+from mt_shared.data import (
     Batch,
+    Dataset,
     Normalization,
+    Structures,
+    TargetLabels,
     build_store,
     composition_term,
+    concatenate,
     gather_labels,
     species_of,
 )
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.structures import Structures, concatenate
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model.base import BaseModel
-from mt_shared.model.baseline import Baseline
+from mt_shared.model import Baseline, BaseModel
 
 SMALLEST_SCALE = 1e-9
 """In the unit of the target, where the composition explains the labels wholly: the rest of the

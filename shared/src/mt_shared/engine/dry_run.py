@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 from mt_shared.contract import DryRun
-from mt_shared.data.batches import Batch, GraphStore
+from mt_shared.data import Batch, GraphStore
 from mt_shared.errors import UserError
 
 

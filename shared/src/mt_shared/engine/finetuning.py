@@ -13,12 +13,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from mt_shared.contract import DatasetInfo
-from mt_shared.data.dataset import Dataset
+from mt_shared.data import Dataset
 from mt_shared.engine.baselines import check_names, check_scales, fit_baselines, shift_composition
 from mt_shared.engine.inheritance import inherit_heads
 from mt_shared.errors import OptionsError
-from mt_shared.model.base import BaseModel
-from mt_shared.model.lora import add_updates, is_of_update, largest_rank, linear_layers
+from mt_shared.model import BaseModel, add_updates, is_of_update, largest_rank, linear_layers
 
 SECTION = "architecture.training.finetune"
 HEADS = "heads."

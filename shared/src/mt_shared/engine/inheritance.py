@@ -8,7 +8,7 @@ from typing import Any
 
 from mt_shared.contract import TargetInfo
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model.base import BaseModel
+from mt_shared.model import BaseModel
 
 
 def inherit_heads(model: BaseModel, wanted: dict[str, str], known: Collection[str]) -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data.batches import Batch
+from mt_shared.data import Batch
 from mt_shared.engine.prediction import Prediction
 from mt_shared.errors import OptionsError, did_you_mean
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data.batches import Batch
+from mt_shared.data import Batch
 from mt_shared.engine.prediction import Prediction
 
 PREFIXES = {"eV": ("meV", 1e3)}

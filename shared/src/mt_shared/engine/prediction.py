@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from mt_shared.data.batches import Batch
-from mt_shared.model.base import BaseModel
-from mt_shared.model.derivatives import edge_gradient, position_gradient, strain_gradient
+from mt_shared.data import Batch
+from mt_shared.model import BaseModel, edge_gradient, position_gradient, strain_gradient
 
 
 @dataclass(frozen=True)

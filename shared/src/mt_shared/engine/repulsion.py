@@ -12,13 +12,8 @@ import numpy as np
 import torch
 
 from mt_shared.contract import DatasetInfo
-from mt_shared.data.batches import build_store
-from mt_shared.data.dataset import Dataset, TargetLabels
-from mt_shared.data.graph import sort_by_species
-from mt_shared.engine.sampling import cut_batches
-from mt_shared.model.base import BaseModel
-from mt_shared.model.derivatives import edge_gradient, position_gradient, strain_gradient
-from mt_shared.model.zbl import ZBL
+from mt_shared.data import Dataset, TargetLabels, build_store, cut_batches, sort_by_species
+from mt_shared.model import ZBL, BaseModel, edge_gradient, position_gradient, strain_gradient
 
 # In heavy elements an atom has a dozen neighbors at the distance of a bond: some 100 MB.
 MAX_ATOMS = 50_000

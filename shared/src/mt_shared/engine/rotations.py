@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from mt_shared.data.batches import Batch, BatchTarget
+from mt_shared.data import Batch, BatchTarget
 
 
 def random_rotations(number: int, generator: torch.Generator) -> torch.Tensor:

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from mt_shared.data.batches import GraphStore
+from mt_shared.data import GraphStore
 from mt_shared.engine.adam import Adam
 from mt_shared.engine.loss import Loss
 from mt_shared.engine.metrics import Metric
 from mt_shared.engine.optimization import AveragedModel, Schedule
-from mt_shared.model.base import BaseModel
+from mt_shared.model import BaseModel
 
 StateDict = dict[str, torch.Tensor]
 

@@ -19,8 +19,7 @@ from mt_shared.contract import (
     upgrade_by_version,
     write_checkpoint,
 )
-from mt_shared.data.batches import Batch, build_store
-from mt_shared.data.dataset import Dataset
+from mt_shared.data import Batch, Dataset, build_store, cut_batches, epoch_batches
 from mt_shared.engine.baselines import normalizations
 from mt_shared.engine.checkpoint_pair import write_rotating
 from mt_shared.engine.dry_run import rehearse
@@ -31,12 +30,11 @@ from mt_shared.engine.optimization import Schedule, make_average, make_optimizer
 from mt_shared.engine.prediction import Prediction, predict
 from mt_shared.engine.report import Report
 from mt_shared.engine.repulsion import without_repulsion
-from mt_shared.engine.sampling import cut_batches, epoch_batches
 from mt_shared.engine.signals import StopRequest
 from mt_shared.engine.state import Best, Position, StateDict, Training
 from mt_shared.errors import ArchitectureError, UserError
-from mt_shared.hypers import engine_defaults
-from mt_shared.model.base import BaseModel
+from mt_shared.model import BaseModel
+from mt_shared.options import engine_defaults
 
 log = logging.getLogger("mt.train")
 

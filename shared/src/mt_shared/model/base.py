@@ -33,7 +33,7 @@ from mt_shared.contract import (
     upgrade_by_version,
     write_checkpoint,
 )
-from mt_shared.data.graph import Graph, graph_from_systems
+from mt_shared.data import Graph, graph_from_systems
 from mt_shared.errors import DataError
 from mt_shared.model.baseline import Baseline
 from mt_shared.model.growth import Places, places_of_types, take_over

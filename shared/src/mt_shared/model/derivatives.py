@@ -2,7 +2,7 @@
 
 import torch
 
-from mt_shared.data.batches import Batch
+from mt_shared.data import Batch
 
 
 def edge_gradient(energy: torch.Tensor, vectors: torch.Tensor, create_graph: bool) -> torch.Tensor:

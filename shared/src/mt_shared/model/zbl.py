@@ -10,7 +10,7 @@ import torch
 from ase.data import covalent_radii
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.units import conversion
+from mt_shared.data import conversion
 from mt_shared.errors import OptionsError
 
 ENERGY_UNIT = "eV"

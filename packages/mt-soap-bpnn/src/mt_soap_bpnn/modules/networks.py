@@ -5,7 +5,7 @@ Legend: A atoms, F features of the descriptor, H neurons.
 
 import torch
 
-from mt_shared.model.species import SpeciesLinear
+from mt_shared.model import SpeciesLinear
 
 
 class FeatureNetwork(torch.nn.Module):

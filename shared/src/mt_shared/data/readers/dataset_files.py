@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from mt_shared.data.label_checks import SAME_FRAMES, LabelFile
 from mt_shared.data.readers.columns import Frames, Wanted
 from mt_shared.data.readers.data_files import read_frames, read_tensor_map, reader_of
+from mt_shared.data.readers.label_checks import SAME_FRAMES, LabelFile
 from mt_shared.data.readers.metatensor_files import TensorMapFile
-from mt_shared.data.specs import DatasetSpec, GradientSpec, TargetSpec
 from mt_shared.errors import DataError
+from mt_shared.options import DatasetSpec, GradientSpec, TargetSpec
 
 AnyLabel = TargetSpec | GradientSpec
 # A file and its reader.

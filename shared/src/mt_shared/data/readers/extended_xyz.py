@@ -34,8 +34,8 @@ from mt_shared.data.readers.comment_line import (
     pbc_of,
 )
 from mt_shared.data.readers.xyz_text import Chunk, scan_chunks
-from mt_shared.elements import ATOMIC_NUMBERS
 from mt_shared.errors import DataError, did_you_mean
+from mt_shared.options import ATOMIC_NUMBERS
 
 # ASE knows X as the placeholder of number 0.
 _NUMBERS_IN_ASE = {"X": 0} | ATOMIC_NUMBERS

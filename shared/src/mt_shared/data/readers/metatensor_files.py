@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.contract.info import Cartesian, Spherical, TargetType
-from mt_shared.data.selection import Selection
+from mt_shared.contract import Cartesian, Spherical, TargetType
+from mt_shared.data.readers.selection import Selection
 from mt_shared.data.structures import Structures
 from mt_shared.errors import DataError
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mt_shared.data.dataset import Dataset
 from mt_shared.data.indices import FrameNumbers, read_frame_numbers
-from mt_shared.data.labels import LabelBuilder
 from mt_shared.data.readers.columns import ALL_FRAMES, Frames
 from mt_shared.data.readers.dataset_files import DatasetFiles
-from mt_shared.data.selection import Selection
-from mt_shared.data.specs import DatasetSpec
+from mt_shared.data.readers.labels import LabelBuilder
+from mt_shared.data.readers.selection import Selection
 from mt_shared.data.structures import check_structures
+from mt_shared.options import DatasetSpec
 
 
 def read_dataset(spec: DatasetSpec) -> Dataset:

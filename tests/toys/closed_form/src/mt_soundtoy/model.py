@@ -10,10 +10,9 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data.graph import Graph
+from mt_shared.data import Graph
 from mt_shared.errors import DataError
-from mt_shared.model.base import BaseModel
-from mt_shared.model.heads import Head
+from mt_shared.model import BaseModel, Head
 
 
 class Ridge(BaseModel):

@@ -9,10 +9,8 @@ from typing import Any
 import torch
 
 from mt_shared.contract import TrainerInterface, upgrade_by_version, write_checkpoint
-from mt_shared.data.batches import Batch, Normalization, build_store, gather_labels, species_of
-from mt_shared.data.structures import concatenate
-from mt_shared.engine.baselines import fit_composition, normalizations, set_baseline
-from mt_shared.engine.finetuning import trained_info
+from mt_shared.data import Batch, Normalization, build_store, concatenate, gather_labels, species_of
+from mt_shared.engine import fit_composition, normalizations, set_baseline, trained_info
 from mt_soundtoy.model import Ridge
 
 

@@ -1,0 +1,239 @@
+"""The table of architectures: accuracy, size, time and memory of each, at its default hypers.
+
+    python benchmarks/benchmark.py table --ours soap/bin/python --ours gap/bin/python
+
+Each interpreter has mt-core and one or more architectures. README.md says what the columns are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from figures import epoch_seconds
+from inputs import Data, shipped, write_options
+from report import machine, table
+from sides import BenchmarkError, Side
+
+SETS = ("ethanol", "ice")
+MD_SIZES = {"9": ("ethanol", (1, 1, 1)), "96": ("ice", (1, 2, 2)), "960": ("ice", (2, 4, 5))}
+MD_STEPS = {"9": 1000, "96": 200, "960": 50}
+TIMED_EPOCHS, LOG_INTERVAL = 21, 5
+OFF_BUDGET = 0.1
+# to see that everything runs; the numbers mean nothing
+QUICK_BUDGETS, QUICK_EPOCHS, QUICK_STEPS = [2.0], 3, 10
+
+
+@dataclass
+class Column:
+    """One architecture; a fit in closed form has one result and the time it took, no epochs."""
+
+    name: str
+    parameters: str = ""
+    force_errors: dict[str, list[str]] = field(default_factory=dict)
+    epoch_seconds: dict[str, float] = field(default_factory=dict)
+    training_seconds: dict[str, list[float]] = field(default_factory=dict)
+    md_milliseconds: dict[str, float] = field(default_factory=dict)
+    peak_bytes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An architecture in an environment, the data, and how much is done."""
+
+    side: Side
+    name: str
+    has_epochs: bool
+    folder: Path
+    data: dict[str, Data]
+    budgets: list[float]
+    seed: int
+    quick: bool
+
+    def options(self, name: str, num_epochs: int, log_interval: int = LOG_INTERVAL) -> Path:
+        """All hypers at their defaults, but for the number of epochs and of lines."""
+        training = {"num_epochs": num_epochs, "log_interval": log_interval}
+        return write_options(
+            self.folder / f"{name}-{num_epochs}.yaml",
+            self.data[name],
+            seed=self.seed,
+            architecture={"name": self.name, "training": training if self.has_epochs else {}},
+            precision=32 if self.has_epochs else 64,
+        )
+
+
+def main(argv: list[str]) -> int:
+    """Measure what was asked for, and print the table."""
+    arguments = make_parser().parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (arguments.folder or Path(temporary)).absolute()
+            columns = measure_all(arguments, folder)
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(table(rows(columns, arguments.budgets)))
+    return 0
+
+
+def measure_all(arguments: argparse.Namespace, folder: Path) -> list[Column]:
+    """One architecture after the other; the file is written after each, for they take an hour."""
+    conditions = {"threads": arguments.threads, "seed": arguments.seed, **machine()}
+    columns: list[Column] = []
+    for subject in subjects(arguments, folder):
+        columns.append(measure(subject))
+        if arguments.json is not None:
+            values = {"conditions": conditions, "architectures": [asdict(each) for each in columns]}
+            arguments.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    return columns
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    parser = argparse.ArgumentParser("table", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--ours", type=Path, action="append", required=True, help="interpreter")
+    parser.add_argument(
+        "--architectures", nargs="+", metavar="NAME", help="of the installed ones, these"
+    )
+    parser.add_argument("--budgets", type=float, nargs="+", default=[60.0, 300.0], metavar="S")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2, help="of OpenMP (default: 2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
+    parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
+    parser.add_argument("--quick", action="store_true", help="only see that everything runs")
+    return parser
+
+
+def subjects(arguments: argparse.Namespace, folder: Path) -> list[Subject]:
+    """The architectures that the interpreters have."""
+    if arguments.quick:
+        arguments.budgets = QUICK_BUDGETS
+    found = []
+    for python in arguments.ours:
+        side = Side("ours", python.absolute(), "mt", arguments.threads)
+        data = {name: shipped(side, name, folder / name) for name in SETS}
+        listed = "\n".join(line for _, line in side.call(["list", "--json"], folder).lines)
+        for entry in json.loads(listed):
+            wanted = arguments.architectures is None or entry["name"] in arguments.architectures
+            if entry["error"]:
+                print(f"note: {entry['name']} is broken: {entry['error']}", file=sys.stderr)
+            if not entry["installed"] or entry["error"] or not wanted:
+                continue
+            has_epochs = entry["capabilities"] is None or entry["capabilities"]["fit"] == "gradient"
+            found.append(
+                Subject(
+                    side, entry["name"], has_epochs, folder / entry["name"], data,
+                    arguments.budgets, arguments.seed, arguments.quick,
+                )
+            )  # fmt: skip
+    missing = set(arguments.architectures or []) - {subject.name for subject in found}
+    if missing or not found:
+        names = ", ".join(sorted(missing)) or "any architecture"
+        raise BenchmarkError(f"no interpreter that was given has {names}")
+    return found
+
+
+def measure(subject: Subject) -> Column:
+    """Everything about one architecture."""
+    print(subject.name, file=sys.stderr)
+    column = Column(subject.name)
+    for name in SETS:
+        if subject.has_epochs:
+            _by_epochs(subject, name, column)
+        else:
+            _in_closed_form(subject, name, column)
+    column.parameters = _parameters(subject)
+    for size, (name, cells) in MD_SIZES.items():
+        steps = QUICK_STEPS if subject.quick else MD_STEPS[size]
+        column.md_milliseconds[size] = _md_step(subject, name, cells, steps)
+    return column
+
+
+def _by_epochs(subject: Subject, name: str, column: Column) -> None:
+    """As many epochs as fill each time, so that the schedule ends with it."""
+    timed = subject.options(name, QUICK_EPOCHS if subject.quick else TIMED_EPOCHS, 1)
+    result, output = _train(subject, timed, f"{name}-timed")
+    column.epoch_seconds[name] = epoch_seconds(output)
+    column.peak_bytes[name] = result["peak_bytes"]
+    column.force_errors[name], column.training_seconds[name] = [], []
+    for budget in subject.budgets:
+        number = max(3, round(budget / column.epoch_seconds[name]))
+        place = f"{name}-{budget:.0f}"
+        _, output = _train(subject, subject.options(name, number, max(1, number // 20)), place)
+        error = _force_error(subject, place, name)
+        column.force_errors[name].append(f"{error:.1f}")
+        column.training_seconds[name].append(number * epoch_seconds(output))
+        _say_time(column.training_seconds[name][-1], budget)
+
+
+def _say_time(seconds: float, budget: float) -> None:
+    print(f"  {seconds:.4g} s of training, {budget:g} were meant", file=sys.stderr)
+    if abs(seconds / budget - 1.0) > OFF_BUDGET:
+        print("  note: the machine was busy, now or before: measure again", file=sys.stderr)
+
+
+def _in_closed_form(subject: Subject, name: str, column: Column) -> None:
+    result, _ = _train(subject, subject.options(name, 1), f"{name}-fit")
+    error = _force_error(subject, f"{name}-fit", name)
+    column.peak_bytes[name] = result["peak_bytes"]
+    column.force_errors[name] = [f"{error:.1f} ({result['seconds']:.0f} s)"]
+
+
+def _train(subject: Subject, options: Path, place: str) -> tuple[dict[str, Any], Any]:
+    flags = ["-o", "model.pt", "-e", "extensions"]
+    return subject.side.inside("train.py", [str(options), *flags], subject.folder / place)
+
+
+def _force_error(subject: Subject, place: str, name: str) -> float:
+    arguments = ["model.pt", str(subject.data[name].valid)]
+    result, _ = subject.side.inside("force_error.py", arguments, subject.folder / place)
+    return float(result["rmse"])
+
+
+def _parameters(subject: Subject) -> str:
+    """What the dry run says; the weights of a fit in closed form are not parameters of torch."""
+    if not subject.has_epochs:
+        return ""
+    output = subject.side.call(
+        ["train", str(subject.options("ethanol", 1)), "--dry-run"], subject.folder
+    )
+    (found,) = re.findall(r"(\d+) parameters", "\n".join(line for _, line in output.lines))
+    return f"{int(found):,}"
+
+
+def _md_step(subject: Subject, name: str, cells: tuple[int, int, int], steps: int) -> float:
+    """Milliseconds, with the model that was trained first on that set."""
+    place = f"{name}-{subject.budgets[0]:.0f}" if subject.has_epochs else f"{name}-fit"
+    arguments = ["model.pt", str(subject.data[name].test), *map(str, cells)]
+    arguments += ["--steps", str(steps), "--warm-up", str(max(10, steps // 4))]
+    result, _ = subject.side.inside("molecular_dynamics.py", arguments, subject.folder / place)
+    return float(result["milliseconds"])
+
+
+def rows(columns: list[Column], budgets: list[float]) -> list[tuple[str, ...]]:
+    """A row for each architecture, under its header."""
+    after = "/".join(f"{budget:.0f}" for budget in budgets)
+    header = ["architecture", "parameters"]
+    for name in SETS:
+        header += [f"{name}: force RMSE after {after} s, meV/A", "epoch, s", "memory, MB"]
+    header += [f"MD step, {size} atoms, ms" for size in MD_SIZES]
+    return [tuple(header), *(_row(column) for column in columns)]
+
+
+def _row(column: Column) -> tuple[str, ...]:
+    cells = [column.name, column.parameters]
+    for name in SETS:
+        seconds = column.epoch_seconds.get(name)
+        cells += [
+            " / ".join(column.force_errors[name]),
+            "" if seconds is None else f"{seconds:.3f}",
+            f"{column.peak_bytes[name] / 1e6:.0f}",
+        ]
+    cells += [f"{value:.2f}" for value in column.md_milliseconds.values()]
+    return tuple(cells)

@@ -1,0 +1,110 @@
+"""Where a training step of ours spends its time.
+
+Usage: ``python profile_step.py OPTIONS``
+
+The options must give at least ``WARM_UP + 2 * STEPS`` steps in the first epoch: first steps that
+nobody looks at, then steps by the clock, then as many under torch.profiler.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from mt_core import train
+from mt_shared.data import GraphStore
+from mt_shared.engine import Adam, ErrorSums, Loss
+from mt_soap_bpnn.trainer import SoapBpnnTrainer
+
+WARM_UP, STEPS = 6, 7
+ROWS = 12
+PART = "part of a step: "
+
+
+class Stopwatch:
+    """Counts the steps by their predictions, and ends the training after the last one."""
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.clock = 0.0
+        self.milliseconds = 0.0
+        self.profiler = profile(activities=[ProfilerActivity.CPU])
+
+    def begin_step(self) -> None:
+        self.step += 1
+        if self.step == WARM_UP:
+            self.clock = time.perf_counter()
+        elif self.step == WARM_UP + STEPS:
+            self.milliseconds = 1e3 * (time.perf_counter() - self.clock) / STEPS
+            self.profiler.start()
+        elif self.step == WARM_UP + 2 * STEPS:
+            self.profiler.stop()
+            print(json.dumps(self.result()), flush=True)
+            os._exit(0)
+
+    def result(self) -> dict[str, Any]:
+        """Milliseconds of a step: by the clock, by part, and by operator without its children."""
+        events = [e for e in self.profiler.key_averages() if "ProfilerStep" not in e.key]
+        parts = {
+            event.key.removeprefix(PART): 1e-3 * event.cpu_time_total / STEPS
+            for event in events
+            if event.key.startswith(PART)
+        }
+        operators = sorted(events, key=lambda event: -event.self_cpu_time_total)
+        total = sum(event.self_cpu_time_total for event in events)
+        rows = [
+            (e.key.replace(PART, "Python code in: "), e.count / STEPS, milliseconds(e))
+            for e in operators[:ROWS]
+        ]
+        return {
+            "milliseconds": self.milliseconds,
+            "profiled": 1e-3 * total / STEPS,
+            "parts": parts,
+            "operators": rows,
+        }
+
+
+def milliseconds(event: Any) -> float:
+    """Of a step, without what the event calls."""
+    return 1e-3 * float(event.self_cpu_time_total) / STEPS
+
+
+def mark(owner: Any, method: str, label: str) -> None:
+    """Give the profiler a name for all that happens in a method."""
+    original: Callable[..., Any] = getattr(owner, method)
+
+    def marked(*arguments: Any, **options: Any) -> Any:
+        with record_function(PART + label):
+            return original(*arguments, **options)
+
+    setattr(owner, method, marked)
+
+
+def main() -> None:
+    stopwatch = Stopwatch()
+    mark(SoapBpnnTrainer, "predict", "prediction, with forces")
+    mark(GraphStore, "batch", "cutting the batch")
+    mark(Loss, "__call__", "loss")
+    mark(torch.autograd, "backward", "backward")
+    mark(Adam, "step", "optimizer")
+    mark(ErrorSums, "update", "errors of the epoch")
+    trainer: Any = SoapBpnnTrainer
+    predict = trainer.predict
+
+    def timed(*arguments: Any) -> Any:
+        stopwatch.begin_step()
+        return predict(*arguments)
+
+    trainer.predict = timed
+    train(sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()

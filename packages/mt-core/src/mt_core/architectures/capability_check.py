@@ -1,0 +1,94 @@
+"""Whether an architecture can do what the options ask for, before any data are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mt_core.architectures.capability_words import Capabilities
+from mt_core.options import TrainingOptions
+from mt_shared.errors import ArchitectureError
+from mt_shared.options import TargetSpec
+from mt_shared.registry import ArchitectureEntry, installed
+
+GRADIENT_OF = {"forces": "positions", "stress": "strain", "virial": "strain"}
+
+
+def check_capabilities(entry: ArchitectureEntry, options: TrainingOptions) -> None:
+    """Refuse what the architecture's ``capabilities.yaml`` does not name.
+
+    Without that file nothing is refused here: model and trainer check their data themselves.
+
+    :raises ArchitectureError: names all of it, and the installed architectures that could do it
+    """
+    if entry.capabilities is None:
+        return
+    lacking = list(missing(entry.capabilities, options))
+    if not lacking:
+        return
+    able = [
+        other
+        for other, candidate in installed().items()
+        if candidate.capabilities is not None and not list(missing(candidate.capabilities, options))
+    ]
+    advice = f"installed and able: {', '.join(able)}" if able else "no installed architecture can"
+    raise ArchitectureError(
+        f"the architecture '{entry.name}' cannot do what the options ask for: "
+        f"{'; '.join(lacking)} ({advice}; mt describe {entry.name} shows what it can do)"
+    )
+
+
+def missing(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
+    """What the options ask for and the capabilities do not name, in words."""
+    targets = {target.name: target for spec in options.specs for target in spec.targets}
+    if len(targets) > 1 and not capabilities["multiple_targets"]:
+        yield f"several targets ({', '.join(targets)})"
+    for target in targets.values():
+        yield from _missing_of_target(capabilities, target)
+    yield from _missing_of_machine(capabilities, options)
+    yield from _missing_of_training(capabilities, options)
+
+
+def _missing_of_target(capabilities: Capabilities, target: TargetSpec) -> Iterator[str]:
+    kind = target_kind(target)
+    if target.sample_kind not in capabilities["targets"].get(kind, []):
+        of = "of each atom" if target.sample_kind == "atom" else "of a structure"
+        yield f"'{target.name}' is a {kind} {of}"
+    quantities = capabilities.get("quantities", [target.quantity])
+    if target.quantity not in quantities:
+        is_what = f"has the quantity '{target.quantity}'" if target.quantity else "has no quantity"
+        yield f"'{target.name}' {is_what}, and it is for {', '.join(quantities)} alone"
+    for gradient in target.gradients:
+        if gradient.required and GRADIENT_OF[gradient.kind] not in capabilities["gradients"]:
+            yield f"'{target.name}' comes with {gradient.kind}"
+
+
+def _missing_of_machine(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
+    devices, dtypes = capabilities["devices"], capabilities["dtypes"]
+    if options.device is not None and device_kind(options.device) not in devices:
+        yield f"device is '{options.device}', and it runs on {', '.join(devices)}"
+    bits = options.base_precision
+    if bits is not None and f"float{bits}" not in dtypes:
+        yield f"base_precision is {bits}, and it runs in {', '.join(dtypes)}"
+
+
+def _missing_of_training(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
+    if options.architecture.training.get("distributed") and not capabilities["distributed"]:
+        yield "training by several processes (architecture.training.distributed)"
+    if options.finetune is None:
+        return
+    method, known = options.finetune.get("method", "full"), capabilities["finetuning"]
+    if method not in known:
+        has = f"it has the methods {', '.join(known)}" if known else "it has no method of it"
+        yield (
+            f"fine-tuning by the method '{method}' (architecture.training.finetune.method): {has}"
+        )
+
+
+def target_kind(target: TargetSpec) -> str:
+    """``scalar``, ``cartesian`` or ``spherical``."""
+    return target.type if isinstance(target.type, str) else next(iter(target.type))
+
+
+def device_kind(wish: str) -> str:
+    """``cpu``, ``cuda``, ... of what an options file has: ``gpu`` and ``cuda:1`` are ``cuda``."""
+    return wish.split(":")[0].replace("gpu", "cuda")

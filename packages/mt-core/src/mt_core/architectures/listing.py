@@ -1,0 +1,173 @@
+"""``mt list``: the architectures, installed or to be had, with their stage and abilities."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from textwrap import wrap
+from typing import Any
+
+from mt_core.architectures.capability_words import finetuning_of, gradients_of, targets_of
+from mt_core.architectures.lifecycle import LifeCycle, first_party, notice, stage_of
+from mt_core.console import terminal_width
+from mt_shared.registry import ArchitectureEntry, People, distribution_name, installed
+
+HEADER = (
+    "NAME",
+    "STAGE",
+    "VERSION",
+    "DISTRIBUTION",
+    "TARGETS",
+    "GRADIENTS",
+    "FINE-TUNING",
+    "MAINTAINERS",
+    "INSTALLED",
+)
+_GAP = "  "
+_UNKNOWN = "-"
+# These may be broken into lines where the terminal is narrow, the others are names.
+_FIRST_TO_BREAK = HEADER.index("TARGETS")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One architecture of the list; ``remedy`` says how to get it, ``error`` why it is broken."""
+
+    name: str
+    life_cycle: LifeCycle
+    installed: bool
+    distribution: str
+    version: str | None
+    summary: str
+    capabilities: dict[str, Any] | None
+    maintainers: People
+    error: str | None
+    remedy: str | None
+
+
+def rows() -> list[Row]:
+    """Every installed and every first-party architecture, by name."""
+    entries = installed()
+    names = sorted({*entries, *first_party()})
+    return [_row(name, entries.get(name)) for name in names]
+
+
+def as_json(listed: list[Row]) -> str:
+    """The list for programs."""
+    import json
+
+    return json.dumps([_plain(row) for row in listed], indent=2)
+
+
+def as_table(listed: list[Row], width: int | None = None) -> str:
+    """The list for people: a table, and what else has to be said of single ones.
+
+    Long cells are broken into lines to fit the width. Where the names alone are wider, each
+    architecture gets lines of its own instead.
+
+    :param width: in letters; None: as wide as the terminal, without a bound where there is none
+    """
+    width = width or terminal_width(otherwise=sys.maxsize)
+    cells = [_cells(row) for row in listed]
+    widths = _fitted([HEADER, *cells], width)
+    if widths is None:
+        lines = [line for row in cells for line in _block(row, width)]
+    else:
+        lines = [line for row in [HEADER, *cells] for line in _lines(row, widths)]
+    for remark in (remark for row in listed for remark in _remarks(row)):
+        lines += wrap(remark, width, subsequent_indent="  ", break_long_words=False)
+    return "\n".join(lines)
+
+
+def people_of(people: People) -> str:
+    """Handles, or names where there is no handle."""
+    return ", ".join(handle or person for person, handle in people) or _UNKNOWN
+
+
+def _row(name: str, entry: ArchitectureEntry | None) -> Row:
+    if entry is None:
+        distribution = distribution_name(name)
+        remedy = f"pip install {distribution}"
+        return Row(name, stage_of(name), False, distribution, None, "", None, (), None, remedy)
+    return Row(
+        name=name,
+        life_cycle=stage_of(name, entry.distribution),
+        installed=True,
+        distribution=entry.distribution,
+        version=entry.version,
+        summary=entry.summary,
+        capabilities=entry.capabilities,
+        maintainers=entry.maintainers,
+        error=entry.error,
+        remedy=None,
+    )
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    """A row with the facts of its life cycle beside the others, days as text."""
+    facts = asdict(row)
+    life_cycle = facts.pop("life_cycle")
+    days = {key: str(day) for key, day in life_cycle.items() if day is not None}
+    return {"name": facts.pop("name"), **life_cycle, **days, **facts}
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    able = row.capabilities
+    abilities = (_UNKNOWN,) * 3 if able is None else tuple(each(able) for each in _ABILITIES)
+    state = "broken" if row.error else row.remedy or "yes"
+    known = (row.name, row.life_cycle.stage, row.version or _UNKNOWN, row.distribution)
+    return (*known, *abilities, people_of(row.maintainers), state)
+
+
+_ABILITIES = (targets_of, gradients_of, finetuning_of)
+
+
+def _remarks(row: Row) -> Iterator[str]:
+    if row.error:
+        yield f"{row.name} is broken: {row.error}"
+    if row.life_cycle.stage == "deprecated":
+        yield str(notice(row.name, row.life_cycle))
+
+
+# ---- layout
+
+
+def _fitted(cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
+    """Widths of the columns, some of those that may be broken narrowed until all fit; or None."""
+    columns = list(zip(*cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    least = [max(len(word) for cell in column for word in cell.split()) for column in columns]
+    room = width - len(_GAP) * (len(HEADER) - 1)
+    breakable = range(_FIRST_TO_BREAK, len(HEADER))
+    # those that give most come first, so that few columns are broken
+    for column in sorted(breakable, key=lambda each: least[each] - widths[each]):
+        excess = max(sum(widths) - room, 0)
+        widths[column] = max(least[column], widths[column] - excess)
+    return widths if sum(widths) <= room else None
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """One row of the table, its cells broken into lines."""
+    broken = [
+        wrap(cell, width, break_long_words=False, break_on_hyphens=False)
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    for line in range(max(map(len, broken))):
+        parts = [cell[line] if line < len(cell) else "" for cell in broken]
+        yield _GAP.join(map(str.ljust, parts, widths)).rstrip()
+
+
+def _block(row: Sequence[str], width: int) -> Iterator[str]:
+    """One architecture on lines of its own, one for each thing that is known of it."""
+    name, *facts = row
+    yield name
+    labels = [label.lower() for label in HEADER[1:]]
+    hang = " " * (2 + max(map(len, labels)) + 2)
+    for label, fact in zip(labels, facts, strict=True):
+        if fact == _UNKNOWN:
+            continue
+        start = f"  {label}".ljust(len(hang))
+        yield from wrap(
+            fact, width, initial_indent=start, subsequent_indent=hang, break_on_hyphens=False
+        )

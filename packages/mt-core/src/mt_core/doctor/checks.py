@@ -1,0 +1,349 @@
+"""``mt doctor``: what is installed and how it is run, and what is wrong with either.
+
+The text is meant to be pasted into a report: it has no names of machines and of users, and folders
+are shown relative to the home and to the environment.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from operator import and_
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from mt_core.architectures import stage_of
+from mt_core.doctor.probe import LIBRARIES
+from mt_shared.errors import UserError
+from mt_shared.registry import (
+    GROUP,
+    ArchitectureEntry,
+    Unmet,
+    facts,
+    installed,
+    normalized,
+    requirements,
+    unmet,
+)
+
+FIRST_LINE = "mt doctor: to be pasted into a report; it names no machine, no user, no own folder"
+_SHOWN = re.compile(r"mt-|torch$|metatensor|metatomic|ase$|numpy$|vesin$|featomic|sphericart")
+_SECONDS_TO_IMPORT = 300
+# variables of a launcher that say how many processes there are, and which one this is
+_LAUNCHERS = {
+    "torchrun": ("WORLD_SIZE", "RANK", "LOCAL_RANK"),
+    # srun sets the first; a batch script is one process, however many tasks the job has
+    "SLURM": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK", "SLURM_PROCID"),
+}
+
+
+@dataclass
+class Section:
+    """One part of the report: what there is, and what is wrong with it and how to mend it."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        faults = [f"FAULT: {fault}" for fault in self.faults]
+        return "\n".join([self.title, *(f"  {line}" for line in [*self.lines, *faults])])
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What imports, by name, with what it said of itself; and what does not, with the reason."""
+
+    found: dict[str, dict[str, Any]]
+    errors: dict[str, str]
+
+
+def report() -> str:
+    """The whole report; its last line counts the faults."""
+    known = list(_readable_distributions())
+    entries = installed()
+    probe = try_imports([name for name, entry in entries.items() if entry.error is None])
+    sections = [
+        versions(known),
+        clashes([each for each in known if _matters(each)]),
+        libraries(probe),
+        architectures(entries, probe),
+        devices(probe),
+        threads(os.environ, probe),
+        launcher(os.environ),
+        command(),
+    ]
+    num_faults = sum(len(section.faults) for section in sections)
+    count = {0: "no fault found", 1: "1 fault found"}.get(num_faults, f"{num_faults} faults found")
+    return anonymous("\n".join([FIRST_LINE, *(section.text() for section in sections), count]))
+
+
+# ---- what is installed
+
+
+def versions(known: Iterable[Distribution]) -> Section:
+    """Versions of Python and of what matters here."""
+    section = Section("versions")
+    system = f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())}".strip()
+    section.lines.append(f"python {platform.python_version()}, {system}")
+    found = [facts(each) for each in known if _matters(each)]
+    section.lines += sorted(f"{normalized(each.name)} {each.version}" for each in found)
+    return section
+
+
+def clashes(known: Iterable[Distribution]) -> Section:
+    """Requirements that are not fulfilled."""
+    section = Section("requirements")
+    wanted: dict[str, list[SpecifierSet]] = {}
+    found: list[tuple[str, Unmet]] = []
+    for each in known:
+        name = f"{facts(each).name} {facts(each).version}"
+        try:
+            required = requirements(each)
+        except UserError as error:
+            section.faults.append(f"{name}: {error}")
+            continue
+        for requirement in required:
+            wanted.setdefault(normalized(requirement.name), []).append(requirement.specifier)
+        found += [(name, clash) for clash in unmet(required)]
+    for name, clash in found:
+        remedy = _remedy(clash, wanted[normalized(clash.requirement.name)])
+        section.faults.append(f"{name} requires {clash}; {remedy}")
+    section.lines += [] if section.faults else ["all fulfilled"]
+    return section
+
+
+def _remedy(clash: Unmet, wanted: list[SpecifierSet]) -> str:
+    together = reduce(and_, wanted)
+    if not _can_be_met(together):
+        return (
+            "no version is right for all that is installed here: upgrade those that require it, "
+            "or use an environment of its own for each architecture"
+        )
+    return f"pip install '{clash.requirement.name}{together}'"
+
+
+def _can_be_met(specifiers: SpecifierSet) -> bool:
+    """Whether some version is admitted: if any is, one at or just above a bound is."""
+    bounds = [each.version.removesuffix(".*") for each in specifiers]
+    above = [f"{Version(bound).base_version}.0.1" for bound in bounds]
+    return any(specifiers.contains(each, prereleases=True) for each in ("0", *bounds, *above))
+
+
+def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Section:
+    """Every installed architecture, and why it is broken if it is."""
+    section = Section("architectures")
+    for name, entry in entries.items():
+        error = entry.error or probe.errors.get(name)
+        if error is not None:
+            section.faults.append(f"{name} is broken: {error}")
+            continue
+        stage = stage_of(name, entry.distribution).stage
+        section.lines.append(f"{name} {entry.version}, {stage}")
+    section.lines += [] if entries else ["none is installed; mt list shows how to get one"]
+    return section
+
+
+def libraries(probe: Probe) -> Section:
+    """Whether what everything stands on can be imported."""
+    section = Section("libraries")
+    section.lines += [f"{name} is imported" for name in LIBRARIES if name in probe.found]
+    section.faults += [
+        f"{name} cannot be imported: {probe.errors[name]}; reinstall it, in the version that the "
+        "others require"
+        for name in LIBRARIES
+        if name in probe.errors
+    ]
+    return section
+
+
+# ---- how it is run
+
+
+def devices(probe: Probe) -> Section:
+    """What torch can compute on."""
+    section = Section("devices", [f"cpu: {_num_cpus()} for this process of {os.cpu_count()}"])
+    torch = probe.found.get("torch")
+    if torch is None:
+        section.lines.append("others are unknown without torch")
+        return section
+    section.lines += [f"cuda:{number}: {name}" for number, name in enumerate(torch["devices"])]
+    section.lines.append(f"torch is built for {_built_for(torch['built_for'])}")
+    if not torch["devices"] and torch["built_for"] != "cpu":
+        section.lines.append("torch sees no GPU")
+    return section
+
+
+def _built_for(what: str) -> str:
+    return "CPUs alone" if what == "cpu" else f"GPUs, {what}"
+
+
+def threads(environment: Mapping[str, str], probe: Probe) -> Section:
+    """How many threads a process has, and whether that is too many."""
+    wish = environment.get("OMP_NUM_THREADS")
+    section = Section("threads", [f"OMP_NUM_THREADS {'is not set' if wish is None else wish}"])
+    if "torch" in probe.found:
+        section.lines.append(f"torch takes {probe.found['torch']['threads']}")
+    if wish is None:
+        return section
+    if not wish.isdigit() or int(wish) < 1:
+        section.faults.append(
+            f"OMP_NUM_THREADS is '{wish}', expected a whole number of at least 1; unset it, or "
+            f"export OMP_NUM_THREADS={_num_cpus()}"
+        )
+    elif int(wish) > _num_cpus():
+        section.faults.append(
+            f"OMP_NUM_THREADS is {wish}, and this process has {_num_cpus()} CPUs: threads wait for "
+            f"one another; export OMP_NUM_THREADS={_num_cpus()}"
+        )
+    return section
+
+
+def _num_cpus() -> int:
+    # some systems do not know of CPUs that a process is bound to
+    bound = getattr(os, "sched_getaffinity", None)
+    return len(bound(0)) if bound else os.cpu_count() or 1
+
+
+def launcher(environment: Mapping[str, str]) -> Section:
+    """What started the process, if that is a launcher of several."""
+    section = Section("launcher")
+    for name, variables in _LAUNCHERS.items():
+        given = {key: environment[key] for key in variables if key in environment}
+        if not given:
+            continue
+        section.lines.append(f"{name}: {', '.join(f'{key}={given[key]}' for key in given)}")
+        processes = given.get(variables[0], "1")
+        if processes.isdigit() and int(processes) > 1:
+            section.faults.append(
+                f"{name} starts {processes} processes, and each mt train would train by itself: "
+                "training by several processes is not there yet; start one"
+            )
+    section.lines += [] if section.lines else ["none"]
+    return section
+
+
+def command() -> Section:
+    """Which program the name ``mt`` means: a tape tool has it too."""
+    section = Section("command")
+    first, own = shutil.which("mt"), _own_command()
+    if first is None:
+        section.lines.append("mt is not on PATH; python -m mt_core does the same")
+    elif own is None or Path(first).resolve() != own.resolve():
+        section.faults.append(
+            f"mt is {first}, which is not that of this mt-core (there is a tape tool of that "
+            "name); write python -m mt_core, or put the folder of this one first on PATH"
+        )
+    else:
+        section.lines.append(f"mt is {first}")
+    return section
+
+
+def _own_command() -> Path | None:
+    """The script ``mt`` that came with mt-core."""
+    try:
+        files = distribution("mt-core").files or []
+    except PackageNotFoundError:
+        return None
+    scripts = [file for file in files if file.stem == "mt" and file.suffix in ("", ".exe")]
+    return Path(str(scripts[0].locate())) if scripts else None
+
+
+# ---- looking
+
+
+def try_imports(names: list[str]) -> Probe:
+    """Import libraries and architectures in a process of its own, which they may well end."""
+    found, errors = {}, {}
+    expected = [*LIBRARIES, *names]
+    lines, ending = _run_probe(names)
+    for line in lines:
+        step = json.loads(line)
+        if "error" in step:
+            errors[step["name"]] = step["error"]
+        else:
+            found[step["name"]] = step["found"]
+    silent = [name for name in expected if name not in found and name not in errors]
+    # those after the one that ended the process were never tried
+    if silent:
+        errors[silent[0]] = ending
+        errors |= dict.fromkeys(silent[1:], f"not tried, since {silent[0]} ended the process")
+    return Probe(found, errors)
+
+
+def _run_probe(names: list[str]) -> tuple[list[str], str]:
+    """The lines that the probe left, and how it ended."""
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "mt_core.doctor.probe", *names],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS_TO_IMPORT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        return _json_lines(late.stdout), f"it takes longer than {_SECONDS_TO_IMPORT} s"
+    last_words = run.stderr.strip().rpartition("\n")[2]
+    return _json_lines(run.stdout), f"it ends Python with status {run.returncode} {last_words}"
+
+
+def _json_lines(output: str | bytes | None) -> list[str]:
+    # what the libraries print themselves is left out
+    text = output.decode() if isinstance(output, bytes) else output or ""
+    return [line for line in text.splitlines() if line.startswith('{"name": ')]
+
+
+def _readable_distributions() -> Iterator[Distribution]:
+    """Each distribution once, the first on the path; pip tells of those that have no metadata."""
+    seen: set[str] = set()
+    for each in distributions():
+        try:
+            name = normalized(facts(each).name)
+        except UserError:
+            continue
+        if name not in seen:
+            yield each
+        seen.add(name)
+
+
+def _matters(each: Distribution) -> bool:
+    """Whether it is ours, an architecture, or one of the libraries that all stand on."""
+    return bool(_SHOWN.match(normalized(facts(each).name))) or _has_architecture(each)
+
+
+def _has_architecture(each: Distribution) -> bool:
+    try:
+        return bool(each.entry_points.select(group=GROUP))
+    # whoever wrote it, the registry tells of it where it is an architecture
+    except Exception:
+        return False
+
+
+def anonymous(text: str) -> str:
+    """The text with the folders of the environment and of the user by other names."""
+    for folder, name in ((sys.prefix, "ENVIRONMENT"), (str(Path.home()), "~")):
+        if len(folder) > 1:
+            text = text.replace(folder, name)
+    # a user's name is also in other paths, such as those of scratch disks
+    return re.sub(rf"(?<=/){re.escape(_user())}\b", "USER", text)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    # no such user in the system's list, as in a container
+    except (KeyError, OSError):
+        return "USER"

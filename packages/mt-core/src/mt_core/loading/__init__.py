@@ -1,0 +1,27 @@
+"""From options to what a model works with: data sets and splits, units, devices and dtypes.
+
+Training and evaluation share it. Here torch begins.
+"""
+
+from mt_core.loading.devices import choose_devices, choose_dtype
+from mt_core.loading.splits import (
+    FINGERPRINTS,
+    Splits,
+    check_units,
+    dataset_info,
+    fingerprint,
+    read_splits,
+    unit_notes,
+)
+
+__all__ = [
+    "FINGERPRINTS",
+    "Splits",
+    "check_units",
+    "choose_devices",
+    "choose_dtype",
+    "dataset_info",
+    "fingerprint",
+    "read_splits",
+    "unit_notes",
+]

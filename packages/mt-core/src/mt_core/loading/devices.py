@@ -1,0 +1,52 @@
+"""Which device and which dtype: the user's wish within what the architecture supports."""
+
+from __future__ import annotations
+
+import torch
+
+from mt_core.architectures import device_kind
+from mt_shared.contract import ModelInterface
+from mt_shared.errors import OptionsError
+
+
+def choose_dtype(base_precision: int | None, model_class: type[ModelInterface]) -> torch.dtype:
+    """The dtype of ``base_precision`` bits, or the one that the architecture prefers.
+
+    :raises OptionsError: when the architecture does not support it
+    """
+    supported = model_class.__supported_dtypes__
+    if base_precision is None:
+        return supported[0]
+    dtype = {32: torch.float32, 64: torch.float64}[base_precision]
+    if dtype not in supported:
+        names = ", ".join(str(one).removeprefix("torch.float") for one in supported)
+        raise OptionsError(
+            f"base_precision is {base_precision}, but this architecture runs in {names} bits"
+        )
+    return dtype
+
+
+def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[torch.device]:
+    """The device that the user names, or the best one that is there.
+
+    :raises OptionsError: when it is not there, or the architecture does not run on it
+    """
+    supported = model_class.__supported_devices__
+    if wish is None:
+        available = [kind for kind in supported if _is_available(kind)]
+        return [torch.device((available or ["cpu"])[0])]
+    kind = device_kind(wish)
+    if kind not in supported:
+        raise OptionsError(
+            f"device is '{wish}', but this architecture runs on {', '.join(supported)}"
+        )
+    if not _is_available(kind):
+        raise OptionsError(
+            f"device is '{wish}', but torch sees none on this machine; leave the option out to "
+            "take what is there"
+        )
+    return [torch.device(wish.replace("gpu", "cuda"))]
+
+
+def _is_available(kind: str) -> bool:
+    return kind == "cpu" or (kind == "cuda" and torch.cuda.is_available())

@@ -1,0 +1,518 @@
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["ase==3.29.0", "numpy==2.4.6", "tblite==0.8.0"]
+# ///
+"""Make, or check, the data sets that mt-core ships.
+
+    hatch run scripts/data/make_examples.py                # make both again, about ten minutes
+    hatch run scripts/data/make_examples.py ice            # one of them
+    hatch run scripts/data/make_examples.py --check        # recompute some frames and compare
+
+Structures are sampled by Langevin dynamics, their positions rounded to the digits of the file,
+and only then labelled, each from scratch: what a file holds is the label of exactly the structure
+that it holds. The same seed on the same machine gives the same files. Another machine rounds
+differently, its trajectory parts from ours and its structures are other ones of the same kind;
+``--check`` therefore compares labels of the stored structures, on any machine.
+
+Units: eV, angstrom, e*angstrom, eV/angstrom^3. The documentation of ``tblite.ase`` says that
+dipoles are in debye; its code, and the water molecule (0.476, that is 2.29 debye), say e*angstrom.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from string import Template
+
+# Sums over several threads come in no fixed order, and the trajectory would follow them.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import ase.io
+import numpy as np
+from ase import Atoms, units
+from ase.build import molecule
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import thermalize_momenta
+from tblite.ase import TBLite
+
+EXAMPLES_FOLDER = Path(__file__).parents[2] / "packages/mt-core/src/mt_core/examples"
+SEED = 20260401
+LABEL_METHOD = "GFN2-xTB"
+LABEL_ACCURACY = 0.01  # of tblite: a hundredth of its usual threshold of self-consistency
+ELECTRONIC_TEMPERATURE = 300.0  # K, the default of xTB
+MULTIPLICITIES = {"H": 2, "C": 3, "N": 4, "O": 3}
+
+TIME_STEP = 1.0  # fs
+FRICTION = 0.02  # 1/fs
+EQUILIBRATION_STEPS = 500
+# Configurations of classical particles do not depend on masses; deuterium allows 1 fs.
+SAMPLING_MASS_H = 2.014
+
+# Half a unit of the last digit in the files, and what self-consistency leaves.
+TOLERANCES = {"energy": 2e-7, "forces": 2e-6, "dipole": 5e-6, "stress": 3e-8}
+# Differences of four points. The strain is tiny because energies of a periodic xTB are not smooth:
+# with larger ones, atoms cross the cutoffs of its sums in real space.
+DISPLACEMENT, FORCE_TOLERANCE = 1e-3, 1e-5
+STRAIN, STRESS_TOLERANCE = 3e-5, 1e-6
+
+Labels = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One data set: where it starts, how it is sampled, what it says of itself."""
+
+    name: str
+    title: str
+    start: Callable[[], Atoms]
+    num_frames: int
+    temperatures: tuple[float, float]  # K, one drawn for each frame
+    max_strain: float  # each component of the strain is drawn for each frame from +- this
+    steps_between_frames: int
+    sampling_method: str
+    labels: tuple[str, ...]
+    description: str
+
+    @property
+    def elements(self) -> list[str]:
+        """Chemical symbols, in the order of their atomic numbers."""
+        atoms = self.start()
+        return [atoms[int(i)].symbol for i in np.unique(atoms.numbers, return_index=True)[1]]
+
+
+# --- structures -------------------------------------------------------------------------------
+
+
+def start_ethanol() -> Atoms:
+    """One ethanol molecule, in the trans conformation."""
+    return molecule("CH3CH2OH")
+
+
+def start_ice(lattice_constant: float = 6.38, oh_distance: float = 0.98) -> Atoms:
+    """Eight water molecules of cubic ice (Ic), hydrogens ordered so that the cell has no dipole.
+
+    The lattice constant (angstrom) is that of GFN2-xTB without temperature, within 0.01.
+    """
+    face = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    oxygens = lattice_constant * np.concatenate([face, face + 0.25])
+    donors, bonds = _order_hydrogens(oxygens, lattice_constant)
+    hydrogens = oxygens[donors] + oh_distance * bonds / np.linalg.norm(bonds, axis=1)[:, None]
+    symbols = ["O"] * 8 + ["H"] * 16
+    positions = np.concatenate([oxygens, hydrogens])
+    return Atoms(symbols, positions, cell=[lattice_constant] * 3, pbc=True)
+
+
+def _order_hydrogens(oxygens: np.ndarray, lattice_constant: float) -> tuple[np.ndarray, np.ndarray]:
+    """For each of the 16 bonds: the oxygen that gives the hydrogen, and the vector it gives along.
+
+    All 2^16 directions of the bonds are tried; the first is taken that obeys the rules of Bernal
+    and Fowler (each oxygen gives two) and whose bonds sum to zero.
+    """
+    bonds = list(_find_bonds(oxygens, lattice_constant))
+    first, second = np.array([bond[0] for bond in bonds]), np.array([bond[1] for bond in bonds])
+    vectors = np.array([bond[2] for bond in bonds])
+    forward = (np.arange(2**16)[:, None] >> np.arange(16)) & 1 == 1
+    donors = np.where(forward, first, second)
+    gives_two = ((donors[:, :, None] == np.arange(8)).sum(axis=1) == 2).all(axis=1)
+    polarisation = np.where(forward, 1, -1) @ vectors
+    allowed = gives_two & (np.linalg.norm(polarisation, axis=1) < 1e-6)
+    chosen = int(np.flatnonzero(allowed)[0])
+    return donors[chosen], np.where(forward[chosen][:, None], vectors, -vectors)
+
+
+def _find_bonds(
+    oxygens: np.ndarray, lattice_constant: float
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Neighbors in the lattice of diamond: (atom of the first half, of the second, vector)."""
+    bond_length = lattice_constant * np.sqrt(3) / 4
+    for i, j in product(range(4), range(4, 8)):
+        for shift in product((-1, 0, 1), repeat=3):
+            vector = oxygens[j] - oxygens[i] + lattice_constant * np.array(shift)
+            if np.linalg.norm(vector) < 1.1 * bond_length:
+                yield i, j, vector
+
+
+EXAMPLES = (
+    Example(
+        name="ethanol",
+        title="Ethanol at thermal distortions",
+        start=start_ethanol,
+        num_frames=200,
+        temperatures=(500.0, 500.0),
+        max_strain=0.0,
+        steps_between_frames=100,
+        sampling_method="GFN2-xTB",
+        labels=("energy", "forces", "dipole"),
+        description="One molecule, C2H6O, 9 atoms, without a cell; both conformations of the "
+        "hydroxyl group occur.",
+    ),
+    Example(
+        name="ice",
+        title="Strained ice",
+        start=start_ice,
+        num_frames=60,
+        temperatures=(50.0, 300.0),
+        max_strain=0.03,
+        steps_between_frames=40,
+        sampling_method="GFN1-xTB",
+        labels=("energy", "forces", "stress"),
+        description="Eight water molecules, 24 atoms, in a periodic cell of cubic ice (Ic) that "
+        "has no dipole, the cell strained anew for every structure. One k-point, "
+        "Gamma: the numbers are those of this small cell, not of bulk ice.",
+    ),
+)
+
+
+# --- sampling and labelling -------------------------------------------------------------------
+
+
+def make_calculator(method: str, accuracy: float = 1.0, multiplicity: int | None = None) -> TBLite:
+    """A calculator without memory of earlier structures, and silent."""
+    return TBLite(
+        method=method,
+        accuracy=accuracy,
+        multiplicity=multiplicity,
+        electronic_temperature=ELECTRONIC_TEMPERATURE,
+        verbosity=0,
+    )
+
+
+def sample(example: Example, seed: int) -> Iterator[Atoms]:
+    """Structures of one Langevin trajectory, its cell and temperature drawn anew for each."""
+    rng = np.random.default_rng(seed)
+    atoms = example.start()
+    reference_cell = atoms.cell.array.copy()
+    atoms.set_masses([SAMPLING_MASS_H if s == "H" else None for s in atoms.symbols])
+    atoms.calc = make_calculator(example.sampling_method)
+    thermalize_momenta(atoms, example.temperatures[1], rng=rng)
+    _run_langevin(atoms, example.temperatures[1], EQUILIBRATION_STEPS, rng)
+    for _ in range(example.num_frames):
+        temperature = rng.uniform(*example.temperatures)
+        strain = _draw_strain(example.max_strain, rng)
+        atoms.set_cell(reference_cell @ (np.eye(3) + strain), scale_atoms=bool(atoms.pbc.any()))
+        _run_langevin(atoms, temperature, example.steps_between_frames, rng)
+        yield _round_structure(atoms)
+
+
+def _draw_strain(max_strain: float, rng: np.random.Generator) -> np.ndarray:
+    """A symmetric strain (3, 3)."""
+    strain = rng.uniform(-max_strain, max_strain, size=(3, 3))
+    return np.triu(strain) + np.triu(strain, 1).T
+
+
+def _run_langevin(
+    atoms: Atoms, temperature: float, num_steps: int, rng: np.random.Generator
+) -> None:
+    dynamics = Langevin(
+        atoms,
+        timestep=TIME_STEP * units.fs,
+        temperature_K=temperature,
+        friction=FRICTION / units.fs,
+        fixcm=False,  # samples exactly; _round_structure takes the drift out
+        rng=rng,
+    )
+    dynamics.run(num_steps)
+
+
+def _round_structure(atoms: Atoms) -> Atoms:
+    """The structure as the file will hold it: centered, six digits, nothing else attached."""
+    cell = atoms.cell.array
+    center = cell.sum(axis=0) / 2
+    positions = atoms.positions - atoms.positions.mean(axis=0) + center
+    return Atoms(atoms.numbers, positions.round(6), cell=cell.round(6), pbc=atoms.pbc)
+
+
+def label(atoms: Atoms, names: tuple[str, ...], multiplicity: int | None = None) -> Labels:
+    """Energy, forces, dipole, stress (3, 3) of a structure, whichever are named."""
+    atoms = atoms.copy()
+    atoms.calc = make_calculator(LABEL_METHOD, LABEL_ACCURACY, multiplicity)
+    labels = {name: np.asarray(atoms.calc.get_property(name, atoms)) for name in names}
+    if "stress" in names:
+        labels["stress"] = atoms.get_stress(voigt=False)
+    return labels
+
+
+def label_isolated(symbol: str) -> tuple[Atoms, Labels]:
+    """One neutral atom in its ground state; xTB knows its spin as an occupation only."""
+    atoms = Atoms([symbol], positions=[[0, 0, 0]])
+    return atoms, label(atoms, ("energy",), MULTIPLICITIES[symbol])
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def format_frame(atoms: Atoms, labels: Labels) -> str:
+    """A frame of extended xyz with as many digits as mean something (ASE writes more)."""
+    columns = [atoms.positions]
+    properties = "species:S:1:pos:R:3"
+    if "forces" in labels:
+        columns.append(labels["forces"])
+        properties += ":forces:R:3"
+    rows = [
+        f"{symbol:2}" + "".join(f" {number:10.6f}" for number in row)
+        for symbol, row in zip(atoms.symbols, np.concatenate(columns, axis=1), strict=True)
+    ]
+    header = _format_header(atoms, properties, labels)
+    return "\n".join([str(len(atoms)), header, *rows]) + "\n"
+
+
+def _format_header(atoms: Atoms, properties: str, labels: Labels) -> str:
+    entries = []
+    if atoms.pbc.any():
+        entries.append(f'Lattice="{_join(atoms.cell.array, 6)}"')
+    entries += [f"Properties={properties}", f"energy={float(labels['energy']):.8f}"]
+    if "dipole" in labels:
+        entries.append(f'dipole="{_join(labels["dipole"], 6)}"')
+    if "stress" in labels:
+        entries.append(f'stress="{_join(labels["stress"], 8)}"')
+    entries.append('pbc="{}"'.format(" ".join("FT"[int(flag)] for flag in atoms.pbc)))
+    return " ".join(entries)
+
+
+def _join(numbers: np.ndarray, digits: int) -> str:
+    return " ".join(f"{number:.{digits}f}" for number in numbers.ravel())
+
+
+README = Template("""\
+<!-- Generated by scripts/data/make_examples.py: change it there. -->
+# $title
+
+$description
+
+| file | what |
+| --- | --- |
+| `$name.xyz` | $num_frames structures of $num_atoms atoms, extended xyz |
+| `isolated_atoms.xyz` | the energy of one atom of each element ($elements), same method |
+| `options.yaml` | `mt train options.yaml` |
+| `eval.yaml` | `mt eval model.pt eval.yaml -o out.xyz` |
+
+## Labels
+
+| key | what | unit | mean | deviation | smallest | largest |
+| --- | --- | --- | --- | --- | --- | --- |
+$statistics
+
+Positions and cells are in angstrom. Energies are totals of the method: subtract those of
+`isolated_atoms.xyz` for energies of atomisation.$stress_sign
+
+## Method
+
+Labels: $label_method by tblite $tblite, accuracy $accuracy, electronic temperature
+$electronic_temperature K, neutral, closed shell; each structure from scratch, from the positions
+as they stand in the file. Isolated atoms: the same, with multiplicities $multiplicities, which in
+$label_method are occupations without an energy of spin polarisation of their own.
+
+Structures: one Langevin trajectory with $sampling_method, time step $time_step fs, friction
+$friction / fs, hydrogen as heavy as deuterium; $equilibration steps of equilibration
+at $hottest K, then one structure every $steps steps, $temperatures$strain.
+
+Semi-empirical numbers: good to learn and to test with, not to publish with.
+
+## How to make it again
+
+    hatch run scripts/data/make_examples.py $name            # seed $seed
+    hatch run scripts/data/make_examples.py --check $name    # recompute some frames and compare
+
+Made with seed $seed, Python $python, tblite $tblite, ase $ase, numpy $numpy.
+""")
+
+LABEL_UNITS = {
+    "energy": ("total energy", "eV"),
+    "forces": ("forces on the atoms, each component", "eV/A"),
+    "dipole": ("dipole moment, each component", "e*A"),
+    "stress": ("stress, each component, sign of ASE", "eV/A^3"),
+}
+
+
+def format_readme(example: Example, frames: list[Atoms], labels: list[Labels], seed: int) -> str:
+    """The README beside the data: what it is, how it was made, with what."""
+    low, high = example.temperatures
+    strain = f",\neach component of the strain within {example.max_strain:g} of the start"
+    stress_sign = "\nStress is dE/dstrain / volume: positive where the cell wants to shrink."
+    return README.substitute(
+        name=example.name,
+        title=example.title,
+        description=textwrap.fill(example.description, 100),
+        num_frames=len(frames),
+        num_atoms=len(frames[0]),
+        elements=", ".join(example.elements),
+        statistics="\n".join(_format_statistics(name, labels) for name in example.labels),
+        stress_sign=stress_sign if "stress" in example.labels else "",
+        label_method=LABEL_METHOD,
+        sampling_method=example.sampling_method,
+        accuracy=LABEL_ACCURACY,
+        electronic_temperature=f"{ELECTRONIC_TEMPERATURE:g}",
+        multiplicities=", ".join(f"{s} {MULTIPLICITIES[s]}" for s in example.elements),
+        temperatures=f"at {low:g} K" if low == high else f"between {low:g} and {high:g} K",
+        time_step=f"{TIME_STEP:g}",
+        friction=f"{FRICTION:g}",
+        hottest=f"{high:g}",
+        equilibration=EQUILIBRATION_STEPS,
+        steps=example.steps_between_frames,
+        strain=strain if example.max_strain else "",
+        seed=seed,
+        python=".".join(str(part) for part in sys.version_info[:3]),
+        **{package: version(package) for package in ("tblite", "ase", "numpy")},
+    )
+
+
+def _format_statistics(name: str, labels: list[Labels]) -> str:
+    what, unit = LABEL_UNITS[name]
+    values = np.stack([each[name] for each in labels])
+    numbers = (values.mean(), values.std(), values.min(), values.max())
+    digits = 6 if name == "stress" else 4
+    # Adding 0 turns a mean of -0 into 0.
+    cells = " | ".join(f"{round(float(number), digits) + 0:.{digits}f}" for number in numbers)
+    return f"| `{name}` | {what} | {unit} | {cells} |"
+
+
+def make(example: Example, folder: Path, seed: int) -> None:
+    """Sample, label and write one example into its folder."""
+    frames: list[Atoms] = []
+    labels: list[Labels] = []
+    for atoms in sample(example, seed):
+        frames.append(atoms)
+        labels.append(label(atoms, example.labels))
+        print(f"\r{example.name}: {len(frames)}/{example.num_frames}", end="", flush=True)
+    print()
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        f"{example.name}.xyz": "".join(map(format_frame, frames, labels)),
+        "isolated_atoms.xyz": "".join(format_frame(*label_isolated(s)) for s in example.elements),
+        "README.md": format_readme(example, frames, labels, seed),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+# --- checks -----------------------------------------------------------------------------------
+
+
+def check(example: Example, folder: Path, num_frames: int) -> list[str]:
+    """Compare stored labels with computed ones, and computed ones with finite differences."""
+    frames = ase.io.read(folder / f"{example.name}.xyz", index=":")
+    isolated = ase.io.read(folder / "isolated_atoms.xyz", index=":")
+    chosen = np.linspace(0, len(frames) - 1, num_frames).round().astype(int)
+    faults = []
+    for number in chosen:
+        faults += _compare(f"{example.name} frame {number}", frames[number], example.labels)
+    for atoms in isolated:
+        faults += _compare(f"{example.name} isolated", atoms, ("energy",), atoms[0].symbol)
+    faults += _check_forces(example.name, frames[chosen[0]])
+    if "stress" in example.labels:
+        faults += _check_stress(example.name, frames[chosen[0]])
+    return faults
+
+
+def _compare(
+    where: str, stored: Atoms, names: tuple[str, ...], isolated: str | None = None
+) -> list[str]:
+    multiplicity = MULTIPLICITIES[isolated] if isolated else None
+    computed = label(stored, names, multiplicity)
+    faults = []
+    for name in names:
+        found = np.asarray(stored.calc.results[name])
+        if name == "stress":
+            found = stored.get_stress(voigt=False)
+        faults += _judge(f"{where} {name}", found - computed[name], TOLERANCES[name])
+    return faults
+
+
+def _judge(what: str, deviation: np.ndarray, tolerance: float) -> list[str]:
+    """Print the largest deviation; the line again, as a fault, if it is beyond the tolerance."""
+    largest = float(np.abs(deviation).max())
+    line = f"{what}: largest deviation {largest:.1e}, allowed {tolerance:.0e}"
+    print(line)
+    return [] if largest <= tolerance else [line]
+
+
+def _differentiate(energy: Callable[[float], float], step: float) -> float:
+    """The derivative at zero, from four points."""
+    inner, outer = energy(step) - energy(-step), energy(2 * step) - energy(-2 * step)
+    return (8 * inner - outer) / (12 * step)
+
+
+def _energy(atoms: Atoms) -> float:
+    return float(label(atoms, ("energy",))["energy"])
+
+
+def _check_forces(where: str, atoms: Atoms) -> list[str]:
+    """Compare forces on the first and the last atom with differences of energies."""
+    forces = label(atoms, ("forces",))["forces"]
+    deviations = [
+        forces[i, k] + _differentiate(partial(_displaced_energy, atoms, i, k), DISPLACEMENT)
+        for i, k in product((0, len(atoms) - 1), range(3))
+    ]
+    return _judge(f"{where} finite differences of forces", np.array(deviations), FORCE_TOLERANCE)
+
+
+def _displaced_energy(atoms: Atoms, atom: int, axis: int, distance: float) -> float:
+    moved = atoms.copy()
+    moved.positions[atom, axis] += distance
+    return _energy(moved)
+
+
+def _check_stress(where: str, atoms: Atoms) -> list[str]:
+    """Compare the six components of the stress with differences of energies under strain."""
+    stress = label(atoms, ("stress",))["stress"]
+    deviations = [
+        stress[i, j]
+        - _differentiate(partial(_strained_energy, atoms, i, j), STRAIN) / atoms.get_volume()
+        for i in range(3)
+        for j in range(i, 3)
+    ]
+    return _judge(f"{where} finite differences of stress", np.array(deviations), STRESS_TOLERANCE)
+
+
+def _strained_energy(atoms: Atoms, i: int, j: int, amount: float) -> float:
+    deformation = np.eye(3)
+    deformation[i, j] += amount / 2
+    deformation[j, i] += amount / 2
+    moved = atoms.copy()
+    moved.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+    return _energy(moved)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    names = [example.name for example in EXAMPLES]
+    parser = argparse.ArgumentParser(description="Make or check the data sets of mt-core.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ({', '.join(names)}; all)")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--frames", type=int, default=5, help="how many to compare (%(default)s)")
+    parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    parser.add_argument("--folder", type=Path, default=EXAMPLES_FOLDER, help="where they lie")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(names))
+    if unknown:
+        parser.error(f"no example {', '.join(unknown)}; there are {', '.join(names)}")
+    return arguments
+
+
+def main() -> int:
+    """Make or check what is asked for; 1 if a check fails."""
+    arguments = parse_arguments()
+    faults = []
+    for example in EXAMPLES:
+        if arguments.names and example.name not in arguments.names:
+            continue
+        folder = arguments.folder / example.name
+        if arguments.check:
+            faults += check(example, folder, arguments.frames)
+        else:
+            make(example, folder, arguments.seed)
+    for fault in faults:
+        print(f"FAILED {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

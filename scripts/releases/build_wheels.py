@@ -1,0 +1,51 @@
+"""Build source distributions, and wheels from them, into one folder.
+
+    python scripts/releases/build_wheels.py mt-painn --out dist     # without a name: all of them
+
+A wheel that is made from the source distribution proves that nothing is missing there. One that is
+in the folder already is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from distributions import DISTRIBUTIONS, Distribution, named
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="distributions, as mt-painn; default: all")
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the wheels")
+    parser.add_argument(
+        "--no-isolation", action="store_true", help="with the hatchling of this environment"
+    )
+    arguments = parser.parse_args()
+    for each in [named(name) for name in arguments.names] or DISTRIBUTIONS:
+        print(build(each, arguments.out.resolve(), isolated=not arguments.no_isolation))
+
+
+def build(distribution: Distribution, folder: Path, *, isolated: bool = True) -> Path:
+    """The wheel of a distribution."""
+    if wheel(distribution, folder).exists():
+        return wheel(distribution, folder)
+    options = [] if isolated else ["--no-isolation"]
+    command = [sys.executable, "-m", "build", *options, "--outdir", str(folder)]
+    done = subprocess.run(
+        [*command, str(distribution.folder)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{distribution.name} cannot be built:\n{done.stdout}{done.stderr}")
+    return wheel(distribution, folder)
+
+
+def wheel(distribution: Distribution, folder: Path) -> Path:
+    """The wheel of the version of this source, in a folder of wheels."""
+    return folder / f"{distribution.module}-{distribution.version}-py3-none-any.whl"
+
+
+if __name__ == "__main__":
+    main()

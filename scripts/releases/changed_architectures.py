@@ -1,0 +1,119 @@
+"""The architectures that a change concerns, as JSON for the matrix of a workflow.
+
+    python scripts/releases/changed_architectures.py --base main
+
+A change in what stands under all of them concerns all; one in the folder of an architecture that
+one alone; prose, workflows and scripts none. A file that no rule knows is an error: the next kind
+of file shall not go untested.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from distributions import BASE, BY_NAME, PACKAGES, Distribution, all_architectures
+from history import changed_files, files_of
+from stages import stage
+
+# files and folders; hatch_plugins.py imports two of the scripts
+ALL = (
+    *(f"{BY_NAME[name].path}/" for name in BASE),
+    ".github/workflows/architectures.yml",
+    "conftest.py",
+    "constraints.txt",
+    "hatch.toml",
+    "hatch_plugins.py",
+    "pyproject.toml",
+    "scripts/releases/distributions.py",
+    "scripts/releases/floors.py",
+)
+# seen by checks.yml, whose job runs for every change
+NONE = (
+    ".ci/",
+    ".github/",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "README.md",
+    "docs/",
+    "scripts/",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--base", help="the revision that the change starts from")
+    parser.add_argument("--all", action="store_true", help="every architecture, changed or not")
+    parser.add_argument("--output", metavar="KEY", help="print KEY=, as a workflow wants outputs")
+    arguments = parser.parse_args()
+    if bool(arguments.base) == arguments.all:
+        parser.error("give either --base or --all")
+    known = all_architectures()
+    names = sorted(known) if arguments.all else concerned(changed_files(arguments.base), known)
+    key = f"{arguments.output}=" if arguments.output else ""
+    print(key + json.dumps([job(name) for name in names]))
+
+
+def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
+    """The architectures that these files concern."""
+    found: set[str] = set()
+    unknown = []
+    for path in changed:
+        own = [name for name, each in known.items() if path.startswith(f"{each.path}/")]
+        if is_under(path, ALL):
+            found.update(known)
+        elif own:
+            found.update(own)
+        elif not is_under(path, NONE) and not was_removed(path):
+            unknown.append(path)
+    without = sorted({folder for path in unknown if (folder := folder_without_project(path))})
+    if without:
+        raise SystemExit(
+            f"packages/{without[0]} has files and no pyproject.toml, so it is no package and "
+            "nothing tests it; write one (mt new shows how it looks) or remove the folder"
+        )
+    if unknown:
+        raise SystemExit(
+            f"no rule says which architectures these concern: {', '.join(unknown)}; add one to "
+            "scripts/releases/changed_architectures.py (the folder of an architecture has a "
+            "pyproject.toml with an entry point of the group mt.architectures)"
+        )
+    return sorted(found)
+
+
+def is_under(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in places)
+
+
+def was_removed(path: str) -> bool:
+    """Whether the file was of a package that is no more; what git ignores may still be there."""
+    parts = path.split("/")
+    if parts[0] != "packages":
+        return False
+    return not (PACKAGES / parts[1]).exists() or not files_of(f"packages/{parts[1]}")
+
+
+def folder_without_project(path: str) -> str | None:
+    """The folder of packages/ that the file is in, if it has no ``pyproject.toml``."""
+    top, folder, *inside = [*path.split("/"), ""]
+    found = (
+        top == "packages" and any(inside) and not (PACKAGES / folder / "pyproject.toml").exists()
+    )
+    return folder if found else None
+
+
+def job(name: str) -> dict[str, Any]:
+    """What a job of the matrix needs to know of an architecture."""
+    return {
+        "architecture": name,
+        "environment": name.replace("_", "-"),
+        "blocks": stage(name) not in ("experimental", "deprecated"),
+    }
+
+
+if __name__ == "__main__":
+    main()

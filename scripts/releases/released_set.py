@@ -1,0 +1,139 @@
+"""The last released version of each stable architecture, as JSON for the matrix of a workflow.
+
+    python scripts/releases/released_set.py mt-shared                   # from the tags
+    python scripts/releases/released_set.py mt-shared --wheels FOLDER   # from a folder of wheels
+
+A release of mt-shared or mt-core is tried with these, beside mt-core and the suite of the same
+commit. Those whose ranges do not admit the new version, or admit no mt-shared that these admit too,
+are left out, and named on the standard error: users of them keep the old one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_string
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from distributions import BASE, BY_NAME, Distribution, named, parse_project
+from history import released_versions, tag, text_at
+from stages import stable
+
+
+@dataclass(frozen=True)
+class Release:
+    """A released version, and what it requires."""
+
+    architecture: str
+    distribution: str
+    version: Version
+    requirements: list[Requirement]
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+    def conflicts(self, new: Distribution) -> Iterator[str]:
+        """Why it cannot be installed beside the new version."""
+        if Version(new.version) not in range_of(self.requirements, new.name):
+            yield f"{self} does not admit {new.name} {new.version}"
+        beneath = [BY_NAME[name] for name in BASE]
+        for sibling in (each for each in beneath if each != new):
+            wanted = range_of(self.requirements, sibling.name)
+            for other in beneath:
+                there = range_of(other.requirements, sibling.name)
+                both = wanted & there
+                if wanted and there and not any(each in both for each in installable(sibling)):
+                    yield (
+                        f"{self} requires {sibling.name}{wanted}, and {other.name} {other.version} "
+                        f"requires {sibling.name}{there}"
+                    )
+
+
+def range_of(requirements: list[Requirement], name: str) -> SpecifierSet:
+    """What they admit of a distribution: everything, where they do not name it."""
+    found = SpecifierSet()
+    for each in requirements:
+        if each.name == name:
+            found &= each.specifier
+    return found
+
+
+def installable(distribution: Distribution) -> list[Version]:
+    """Those that can be installed: the released ones, and the one of this source."""
+    return [*released_versions(distribution.name), Version(distribution.version)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="what is to be released, as mt-shared")
+    parser.add_argument("--wheels", type=Path, help="a folder of wheels in place of the tags")
+    parser.add_argument("--output", metavar="KEY", help="print KEY=, as a workflow wants outputs")
+    arguments = parser.parse_args()
+    new = named(arguments.name)
+    found = from_tags() if arguments.wheels is None else from_wheels(arguments.wheels)
+    for each in found:
+        for why in each.conflicts(new):
+            print(f"left out: {why}", file=sys.stderr)
+    key = f"{arguments.output}=" if arguments.output else ""
+    print(key + json.dumps([job(each) for each in found if not any(each.conflicts(new))]))
+
+
+def job(release: Release) -> dict[str, str]:
+    return {
+        "architecture": release.architecture,
+        "requirement": f"{release.distribution}=={release.version}",
+    }
+
+
+def from_tags() -> list[Release]:
+    """The newest tag of each; an architecture that was never released has none."""
+    found = []
+    for name, distribution in stable_distributions().items():
+        versions = released_versions(distribution.name)
+        if versions:
+            revision = tag(distribution.name, versions[-1])
+            project = parse_project(text_at(revision, f"{distribution.path}/pyproject.toml"))
+            requirements = [Requirement(line) for line in project["dependencies"]]
+            found.append(Release(name, distribution.name, versions[-1], requirements))
+    return found
+
+
+def from_wheels(folder: Path) -> list[Release]:
+    """The newest wheel of each."""
+    if not folder.is_dir():
+        raise SystemExit(f"--wheels {folder}: there is no such folder")
+    found = []
+    for name, distribution in stable_distributions().items():
+        files = {
+            parse_wheel_filename(file.name)[1]: file
+            for file in folder.glob(f"{distribution.module}-*.whl")
+        }
+        if files:
+            newest = max(files)
+            found.append(Release(name, distribution.name, newest, required_by(files[newest])))
+    return found
+
+
+def required_by(wheel: Path) -> list[Requirement]:
+    with zipfile.ZipFile(wheel) as archive:
+        (file,) = (path for path in archive.namelist() if path.endswith(".dist-info/METADATA"))
+        metadata = message_from_string(archive.read(file).decode())
+    return [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+
+
+def stable_distributions() -> dict[str, Distribution]:
+    by_architecture = {name: each for each in BY_NAME.values() for name in each.architectures}
+    return {name: by_architecture[name] for name in stable()}
+
+
+if __name__ == "__main__":
+    main()

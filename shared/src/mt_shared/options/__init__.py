@@ -1,0 +1,65 @@
+"""Options: YAML, checks against schemas that name every fault, hypers and their defaults.
+
+No torch here, and jsonschema only once something is checked: quick commands load this folder.
+"""
+
+from mt_shared.options.elements import ATOMIC_NUMBERS, SYMBOLS, atomic_number
+from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
+from mt_shared.options.gradients import GRADIENT_OF, WORD_OF
+from mt_shared.options.hyper_table import UNSET, Hyper, hyper_table
+from mt_shared.options.hypers import (
+    ENGINE_URN,
+    Hypers,
+    HypersEntry,
+    baseline_by_type,
+    engine_defaults,
+    engine_schema,
+    find_hyper_faults,
+    merge_hypers,
+    resolve_hypers,
+    with_atomic_numbers,
+)
+from mt_shared.options.load import deep_merge, describe_origins, load_options, origins
+from mt_shared.options.schema_check import check, find_faults, schema_fault
+from mt_shared.options.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
+from mt_shared.options.yaml_loader import dump_inline, dump_yaml, load_yaml, read_yaml
+
+__all__ = [
+    "ATOMIC_NUMBERS",
+    "ENGINE_URN",
+    "GRADIENT_OF",
+    "SYMBOLS",
+    "UNSET",
+    "WORD_OF",
+    "DatasetSpec",
+    "Fault",
+    "GradientSpec",
+    "Hyper",
+    "Hypers",
+    "HypersEntry",
+    "KeyPath",
+    "SystemsSpec",
+    "TargetSpec",
+    "atomic_number",
+    "baseline_by_type",
+    "check",
+    "deep_merge",
+    "describe_origins",
+    "dump_inline",
+    "dump_yaml",
+    "engine_defaults",
+    "engine_schema",
+    "find_faults",
+    "find_hyper_faults",
+    "hyper_table",
+    "load_options",
+    "load_yaml",
+    "merge_hypers",
+    "origins",
+    "raise_faults",
+    "read_yaml",
+    "resolve_hypers",
+    "schema_fault",
+    "shown",
+    "with_atomic_numbers",
+]

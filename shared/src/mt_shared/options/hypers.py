@@ -1,0 +1,198 @@
+"""Hypers of an architecture: defaults merged with what the user wrote, and checked.
+
+The hypers of the shared engine are described and defaulted once, beside the engine
+(``engine/schema-engine.json``, ``engine/default-engine.yaml``). An architecture gets them by
+``"$ref": "urn:mt-shared:engine:1"`` in the schema of its section ``training``.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from mt_shared.errors import ArchitectureError
+from mt_shared.options.elements import atomic_number
+from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults
+from mt_shared.options.load import deep_merge
+from mt_shared.options.schema_check import find_faults
+from mt_shared.options.yaml_loader import load_yaml
+
+SECTION = "architecture"
+ENGINE_URN = "urn:mt-shared:engine:1"
+
+# Not importlib.resources: it would import mt_shared.engine, which is the half with torch.
+_ENGINE_FOLDER = Path(__file__).parents[1] / "engine"
+
+
+class HypersEntry(Protocol):
+    """What is needed of an architecture, without importing it: the registry's entries have it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def default_hypers(self) -> Mapping[str, Any]: ...
+
+    @property
+    def schema(self) -> Mapping[str, Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Hypers:
+    """Hypers as model and trainer get them: every default filled in.
+
+    ``unchecked``: the architecture has no schema, so that even a misspelled name passes.
+    """
+
+    model: dict[str, Any]
+    training: dict[str, Any]
+    unchecked: bool = False
+
+
+def resolve_hypers(
+    entry: HypersEntry,
+    user: Mapping[str, Any],
+    *,
+    source: str = "options",
+    target_names: Collection[str] | None = None,
+    where: Mapping[KeyPath, str] | None = None,
+) -> Hypers:
+    """Merge the user's sections ``model`` and ``training`` into the defaults, and check them.
+
+    :param user: the section ``architecture`` of the options
+    :param source: the options file, named in the error
+    :param target_names: the targets that hypers may name; None allows any name
+    :param where: see :func:`mt_shared.options.faults.raise_faults`
+    :raises OptionsError: lists every fault
+    """
+    raise_faults(find_hyper_faults(entry, user, target_names=target_names), source, where)
+    return with_atomic_numbers(entry, merge_hypers(entry, user))
+
+
+def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
+    """The defaults with the user's values over them, as they are written and unchecked."""
+    defaults = _defaults(entry)
+    merged = {
+        section: deep_merge(defaults.get(section, {}), user.get(section) or {})
+        for section in ("model", "training")
+    }
+    return Hypers(**merged, unchecked=entry.schema is None)
+
+
+def with_atomic_numbers(entry: HypersEntry, hypers: Hypers) -> Hypers:
+    """Checked hypers as the trainer gets them: elements of ``atomic_baseline`` are integers."""
+    if not uses_engine(entry.schema):
+        return hypers
+    baseline = baseline_by_type(hypers.training["atomic_baseline"])
+    return replace(hypers, training={**hypers.training, "atomic_baseline": baseline})
+
+
+def baseline_by_type(atomic_baseline: Mapping[str, Any]) -> dict[str, float | dict[int, float]]:
+    """A checked ``atomic_baseline`` with atomic numbers for keys (``"6"`` and ``C`` become 6)."""
+    return {
+        target: _by_type(value) if isinstance(value, Mapping) else float(value)
+        for target, value in atomic_baseline.items()
+    }
+
+
+def _by_type(values: Mapping[str, float]) -> dict[int, float]:
+    numbered = ((atomic_number(element), value) for element, value in values.items())
+    return {number: float(value) for number, value in numbered if number is not None}
+
+
+def find_hyper_faults(
+    entry: HypersEntry,
+    user: Mapping[str, Any],
+    *,
+    target_names: Collection[str] | None = None,
+) -> list[Fault]:
+    """The faults in the user's sections ``model`` and ``training``, once merged.
+
+    :raises ArchitectureError: the fault is in the defaults, which the user has not touched
+    """
+    if entry.schema is None:
+        return []
+    merged = merge_hypers(entry, user)
+    faults = find_faults(
+        {"model": merged.model, "training": merged.training},
+        _closed_schema(entry.schema),
+        {ENGINE_URN: engine_schema()},
+        at=(SECTION,),
+        target_names=target_names,
+    )
+    _check_defaults(entry, user, faults)
+    return faults
+
+
+def _check_defaults(entry: HypersEntry, user: Mapping[str, Any], faults: list[Fault]) -> None:
+    own = [
+        fault
+        for fault in faults
+        if _is_there(entry.default_hypers, fault.path[1:]) and not _is_there(user, fault.path[1:])
+    ]
+    if own:
+        shown = "; ".join(f"{dotted(fault.path[1:])}: {fault.message}" for fault in own)
+        raise ArchitectureError(
+            f"the defaults of the architecture '{entry.name}' do not fit its own schema "
+            f"({shown}): tell its maintainers, or if it is yours, mend default-hypers.yaml or "
+            "schema-hypers.json"
+        )
+
+
+def _is_there(tree: Any, path: KeyPath) -> bool:
+    """Whether there is a value at this path below a mapping."""
+    for part in path:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = tree[part]
+    return bool(path)
+
+
+def uses_engine(schema: Mapping[str, Any] | None) -> bool:
+    """Whether the training hypers of an architecture include the shared engine's."""
+    training = (schema or {}).get("properties", {}).get("training", {})
+    return bool(training.get("$ref") == ENGINE_URN)
+
+
+@cache
+def engine_schema() -> dict[str, Any]:
+    """The JSON schema of the engine's training hypers."""
+    text = (_ENGINE_FOLDER / "schema-engine.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+@cache
+def _engine_defaults() -> dict[str, Any]:
+    path = _ENGINE_FOLDER / "default-engine.yaml"
+    return dict(load_yaml(path.read_text(encoding="utf-8"), path.name))
+
+
+def engine_defaults() -> dict[str, Any]:
+    """The engine's training hypers as they are when nobody sets them."""
+    return deepcopy(_engine_defaults())
+
+
+def _defaults(entry: HypersEntry) -> dict[str, Any]:
+    if not uses_engine(entry.schema):
+        return dict(entry.default_hypers)
+    return dict(deep_merge({"training": _engine_defaults()}, entry.default_hypers))
+
+
+def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with unknown keys of ``training.finetune`` refused.
+
+    The engine leaves that section open, for an architecture may describe keys of its own there;
+    JSON schema cannot close it from outside the section.
+    """
+    closed = deepcopy(dict(schema))
+    closed.pop("$schema", None)
+    if uses_engine(schema):
+        training = closed["properties"]["training"]
+        training.setdefault("properties", {}).setdefault(
+            "finetune",
+            {"$ref": f"{ENGINE_URN}#/$defs/finetune", "unevaluatedProperties": False},
+        )
+    return closed

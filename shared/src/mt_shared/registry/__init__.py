@@ -1,0 +1,40 @@
+"""Which architectures are installed, what they say of themselves, and how to load one.
+
+Listing reads metadata and data files alone; :func:`load` imports exactly one. No torch before that.
+"""
+
+from mt_shared.registry.architectures import (
+    CAPABILITIES,
+    DEFAULT_HYPERS,
+    GROUP,
+    SCHEMA,
+    ArchitectureEntry,
+    distribution_name,
+    find,
+    installed,
+    load,
+    look_up,
+)
+from mt_shared.registry.distributions import Unmet, facts, normalized, requirements, unmet
+from mt_shared.registry.package_source import People, read_people, read_references
+
+__all__ = [
+    "CAPABILITIES",
+    "DEFAULT_HYPERS",
+    "GROUP",
+    "SCHEMA",
+    "ArchitectureEntry",
+    "People",
+    "Unmet",
+    "distribution_name",
+    "facts",
+    "find",
+    "installed",
+    "load",
+    "look_up",
+    "normalized",
+    "read_people",
+    "read_references",
+    "requirements",
+    "unmet",
+]

@@ -1,0 +1,1 @@
+"""The tests themselves: what every architecture is held to."""

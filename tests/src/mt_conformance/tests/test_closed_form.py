@@ -1,0 +1,82 @@
+"""What training, restart and fine-tuning are for a fit in closed form, which has no epochs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from mt_conformance.inputs import (
+    ENERGY,
+    ETHANOL,
+    Capabilities,
+    closed_form,
+    data_set,
+    energy_target,
+    forces,
+    needs,
+)
+from mt_conformance.runs import OPTIONS, Run, Runs, mt, train
+from mt_conformance.tests.comparing import differences
+
+pytestmark = needs(closed_form)
+
+NOT_IN_THE_REFERENCE = slice(60, 80)
+
+
+def can_be_finetuned(capabilities: Capabilities) -> bool:
+    return bool(capabilities["finetuning"])
+
+
+def test_two_fits_are_the_same(runs: Runs) -> None:
+    """Two fits to the same data have the same errors to the last digit, and the same model.
+
+    IF IT FAILS: take all randomness from torch's global generator; none from the time, from sets
+    or from hashes.
+    """
+    first, second = runs.several(), runs.several("several-again")
+    assert first.rows() == second.rows(), "train.csv differs"
+    different = differences(first.contents(), second.contents())
+    assert not different, f"the checkpoints differ in {different[:5]}"
+
+
+def test_restart_of_a_fit_changes_nothing(runs: Runs, tmp_path: Path) -> None:
+    """`--restart` of a fit that is done leaves the same model and the same errors.
+
+    IF IT FAILS: keep in the checkpoint that the fit is done, and what it reported.
+    """
+    reference = runs.reference()
+    folder = tmp_path / "again"
+    shutil.copytree(reference.folder, folder)
+    mt("train", OPTIONS, "--restart", "auto", folder=folder).check()
+    again = Run(folder)
+    num_runs = len(again.runs()) - len(reference.runs())
+    assert num_runs == 1, f"the restart has left {num_runs} folders of a run; expected one"
+    assert again.rows() == reference.rows(), "train.csv differs"
+    different = differences(again.contents()["state"], reference.contents()["state"])
+    assert not different, f"the models differ in {different[:5]}"
+
+
+@needs(can_be_finetuned)
+def test_finetuning_is_better_than_a_fit_to_few_data(runs: Runs, tmp_path: Path) -> None:
+    """Fitted to five new structures, a model that knew forty is better than one that knew none.
+
+    IF IT FAILS: does fine-tuning use the model that it starts from?
+    """
+    method = runs.subject.capabilities["finetuning"][0]
+    finetune = {"read_from": str(runs.reference().checkpoint), "method": method}
+    errors = {}
+    for name in ("scratch", "finetuned"):
+        folder = tmp_path / name
+        folder.mkdir()
+        runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
+        target = energy_target(runs.subject.capabilities)
+        options = runs.options(data_set("new.xyz", {ENERGY: target})) | {"validation_set": 0.75}
+        if name == "finetuned":
+            options["architecture"]["training"]["finetune"] = finetune
+        train(folder, options)
+        quantity = "forces" if forces(runs.subject.capabilities) else ENERGY
+        errors[name] = Run(folder).errors(quantity, "validation")[0]
+    assert np.isfinite(list(errors.values())).all(), f"errors on new structures: {errors}"
+    assert errors["finetuned"] < errors["scratch"], f"errors on new structures: {errors}"

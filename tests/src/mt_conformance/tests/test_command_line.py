@@ -1,0 +1,155 @@
+"""The commands, as a user types them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from metatensor.torch import load as load_tensor_map
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.inputs import ETHANOL, ICE, Capabilities, Examples, Subject, data_set, needs
+from mt_conformance.providing import not_provided
+from mt_conformance.runs import (
+    EVAL_OPTIONS,
+    EXTENSIONS,
+    OPTIONS,
+    Runs,
+    exported_predictor,
+    mt,
+    write_options,
+)
+from mt_conformance.tests.comparing import assert_close
+from mt_shared.registry import CAPABILITIES, SCHEMA
+
+BITS = 64
+"""Of the potential that is looked at here: in float64 its predictions are in files of two kinds."""
+
+
+def no_tensors(capabilities: Capabilities) -> bool:
+    return "cartesian" not in capabilities["targets"]
+
+
+def test_train_leaves_its_files(runs: Runs) -> None:
+    """`mt train` leaves model and checkpoint here, and both in the folder of the run.
+
+    IF IT FAILS: the trainer writes into `checkpoint_dir` alone; mt copies from there.
+    """
+    run = runs.potential(BITS)
+    (folder,) = run.runs()
+    for name in ("model.pt", "model.ckpt"):
+        assert (run.folder / name).read_bytes() == (folder / name).read_bytes(), f"{name} differs"
+    for name in ("train.log", "train.csv", "options_restart.yaml"):
+        assert (folder / name).is_file(), f"there is no {name} in the folder of the run"
+
+
+def test_train_says_how_to_use_the_model(runs: Runs) -> None:
+    """The last lines of a training use the model in ASE, i-PI and LAMMPS.
+
+    IF IT FAILS: the model lacks what they need of it: `dataset_info.atomic_types`.
+    """
+    said = runs.potential(BITS).log()
+    for engine in ("ASE", "i-PI", "LAMMPS"):
+        assert f"in {engine}:" in said, f"nothing is said of {engine}:\n{said}"
+
+
+def test_eval_writes_files(runs: Runs) -> None:
+    """`mt eval` writes the same energies to extended xyz and to metatensor.
+
+    IF IT FAILS: predictions must not depend on how they are asked for.
+    """
+    folder = runs.potential(BITS).folder
+    structures = ase.io.read(folder / "predicted.xyz", ":")
+    expected = load_tensor_map(str(folder / "predicted_energy.mts")).block().values
+    found = [[atoms.get_potential_energy()] for atoms in structures]
+    assert_close(found, expected, 1e-9, "energies in predicted.xyz")
+
+
+def test_eval_takes_a_checkpoint(subject: Subject, runs: Runs, tmp_path: Path) -> None:
+    """`mt eval` of the checkpoint, one structure at a time, gives what the exported model gives.
+
+    IF IT FAILS: loading with context `export` must give the model that was exported: the best.
+    """
+    run = runs.potential(BITS)
+    output = tmp_path / "out.mts"
+    arguments = ("eval", "model.ckpt", EVAL_OPTIONS, "-b", "1", "-o", output)
+    said = mt(*arguments, folder=run.folder).check().said
+    found, expected = (
+        load_tensor_map(str(file)).block().values
+        for file in (tmp_path / "out_energy.mts", run.folder / "predicted_energy.mts")
+    )
+    assert_close(found, expected, subject.tolerances.engine64, "energies of the checkpoint")
+    for name in (ETHANOL, ICE):
+        assert f"{name}.xyz" in said, f"the errors of {name}.xyz are not printed:\n{said}"
+
+
+def test_export_gives_the_trained_model(
+    subject: Subject, runs: Runs, examples: Examples, tmp_path: Path
+) -> None:
+    """`mt export` of the checkpoint gives the model that the training exported.
+
+    IF IT FAILS: as for `mt eval` of a checkpoint.
+    """
+    run = runs.potential(BITS)
+    again, extensions = tmp_path / "again.pt", tmp_path / EXTENSIONS
+    mt("export", "model.ckpt", "-o", again, "-e", extensions, folder=run.folder).check()
+    structures = examples.structures(ETHANOL, 2)
+    found = exported_predictor(load_atomistic_model(str(again), str(extensions)))
+    trained = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    expected = trained.values(structures)
+    assert_close(found.values(structures), expected, subject.tolerances.engine64, "energies")
+
+
+def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
+    """An element that training never saw is refused at evaluation, by its number.
+
+    IF IT FAILS: the capabilities of the exported model must name the elements of the training.
+    """
+    atoms = ase.Atoms("Cl2", positions=np.eye(3)[:2])
+    ase.io.write(tmp_path / "chlorine.xyz", atoms)
+    write_options(tmp_path / EVAL_OPTIONS, {"systems": {"read_from": "chlorine.xyz"}})
+    run = runs.potential(BITS)
+    arguments = ("eval", run.model, EVAL_OPTIONS, "-e", run.extensions)
+    mt(*arguments, folder=tmp_path).check_refused("17", "chlorine.xyz")
+
+
+def test_dry_run_leaves_nothing(runs: Runs, tmp_path: Path) -> None:
+    """`mt train --dry-run` builds model and trainer, tries a step, and writes no file.
+
+    IF IT FAILS: constructors and `dry_run` must not write.
+    """
+    write_options(tmp_path / OPTIONS, runs.reference_options(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+    mt("train", OPTIONS, "--dry-run", folder=tmp_path).check()
+    left = sorted(set(tmp_path.rglob("*")) - set(before))
+    assert not left, f"it left {left}"
+
+
+def test_misspelt_hyper_stops_the_training(runs: Runs, tmp_path: Path) -> None:
+    """`mt train` refuses a hyper that does not exist, by its path in the file.
+
+    IF IT FAILS: see the test of the same name in `test_hypers.py`.
+    """
+    if runs.subject.entry.schema is None:
+        not_provided(SCHEMA, runs.subject.name)
+    options = runs.reference_options(tmp_path)
+    options["architecture"]["model"] = {"no_such_hyper": 1}
+    write_options(tmp_path / OPTIONS, options)
+    refused = mt("train", OPTIONS, folder=tmp_path)
+    refused.check_refused("architecture.model", "no_such_hyper")
+
+
+@needs(no_tensors)
+def test_missing_ability_is_refused(runs: Runs, tmp_path: Path) -> None:
+    """`mt train` refuses a target that `capabilities.yaml` does not name, before reading data.
+
+    IF IT FAILS: if the architecture is able to learn vectors, name `cartesian` there.
+    """
+    if runs.subject.entry.capabilities is None:
+        not_provided(CAPABILITIES, runs.subject.name)
+    vector = {"key": "dipole", "type": {"cartesian": {"rank": 1}}}
+    options = runs.options(data_set("not_there.xyz", {"mtt::vector": vector}))
+    write_options(tmp_path / OPTIONS, options)
+    refused = mt("train", OPTIONS, folder=tmp_path)
+    refused.check_refused(runs.subject.name, "mtt::vector", "cartesian")

@@ -1,0 +1,222 @@
+"""The exported file, where it is used: in a process that has nothing of ours."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.inputs import (
+    ATOMIC_TYPES,
+    ETHANOL,
+    ICE,
+    Examples,
+    Subject,
+    both_precisions,
+    chain,
+    double_precision,
+    finite_range,
+    forces,
+    local,
+    needs,
+    preferred_dtype,
+    stress,
+    with_end_moved,
+)
+from mt_conformance.runs import Predictor, Run, Runs, predictor_of, read_simulated
+from mt_conformance.tests.comparing import assert_close
+from mt_shared.contract import ModelInterface
+
+PRECISIONS = [
+    pytest.param(32, marks=needs(both_precisions), id="float32"),
+    pytest.param(64, marks=needs(double_precision), id="float64"),
+]
+
+
+@pytest.fixture(params=PRECISIONS)
+def run(request: pytest.FixtureRequest, runs: Runs) -> Run:
+    """A trained potential, evaluated by ``mt eval`` and in ASE, in each precision."""
+    return runs.potential(request.param)
+
+
+@pytest.fixture
+def tolerance(run: Run, subject: Subject) -> float:
+    """How closely ASE must agree with ``mt eval``."""
+    dtype = load_atomistic_model(str(run.model), str(run.extensions)).capabilities().dtype
+    tolerances = subject.tolerances
+    return tolerances.engine32 if dtype == "float32" else tolerances.engine64
+
+
+def test_runs_without_our_packages(run: Run) -> None:
+    """An exported model runs in a process that imported `metatomic_ase` alone.
+
+    IF IT FAILS: the exported file refers to Python code or to an extension that is not beside it;
+    what is scripted must not call anything that imports a package of ours.
+    """
+    ours = read_simulated(run.folder).ours
+    assert ours == [], f"imported: {ours}"
+
+
+def test_energies_in_ase(run: Run, tolerance: float) -> None:
+    """ASE gives the energies of `mt eval`.
+
+    IF IT FAILS: does the result depend on the size of the batch, or on the neighbor list having
+    more entries than needed?
+    """
+    found = [result["energy"] for result in read_simulated(run.folder).results]
+    assert_close(found, run.predicted().energies, tolerance, "energies in ASE")
+
+
+@needs(forces)
+def test_forces_in_ase(run: Run, tolerance: float) -> None:
+    """ASE gives the forces of `mt eval`.
+
+    IF IT FAILS: as for the energies; a difference of the forces alone is one of the derivatives.
+    """
+    results = read_simulated(run.folder).results
+    found = np.concatenate([result["forces"] for result in results])
+    assert_close(found, run.predicted().forces, tolerance, "forces in ASE")
+
+
+@needs(stress)
+def test_stress_in_ase(run: Run, tolerance: float) -> None:
+    """ASE gives the stress of `mt eval`, for the structures that are periodic.
+
+    IF IT FAILS: as for the forces; look at how the energy depends on the cell.
+    """
+    results = read_simulated(run.folder).results
+    found = [result["stress"] for result in results if "stress" in result]
+    assert_close(found, run.predicted().stress, tolerance, "stress in ASE")
+
+
+def test_export_changes_nothing(
+    subject: Subject, model: ModelInterface, exported: Predictor, examples: Examples
+) -> None:
+    """The exported file, in TorchScript, predicts what the model in Python predicts.
+
+    IF IT FAILS: the two take different branches: look at `torch.jit.is_scripting()`.
+    """
+    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    module = predictor_of(model, exported.dtype)
+    for name, output in exported.outputs.items():
+        kind = output.sample_kind
+        expected = module.values(structures, name, kind)
+        found = exported.values(structures, name, kind)
+        assert_close(found, expected, subject.tolerances.same, f"'{name}' after export")
+
+
+def test_export_leaves_the_model(
+    subject: Subject, model: ModelInterface, exported: Predictor
+) -> None:
+    """Exporting leaves the model in Python as it was: same dtype, same training mode.
+
+    IF IT FAILS: export a copy (`copy.deepcopy(self).eval()`).
+    """
+    copied = copy.deepcopy(model).train()
+    copied.export()
+    assert copied.training, "export switched the model to evaluation mode"
+    before = dict(model.state_dict())
+    changed = [name for name, value in copied.state_dict().items() if not same(value, before[name])]
+    assert not changed, f"changed by export: {changed[:5]}"
+
+
+def same(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return left.dtype == right.dtype and torch.equal(left, right)
+
+
+def test_export_says_what_it_is(subject: Subject, exported_file: Path) -> None:
+    """The exported file names elements, units, range, dtype and references.
+
+    IF IT FAILS: fill `ModelCapabilities` from `dataset_info`, and use `__default_metadata__`
+    where no metadata are given.
+    """
+    loaded = load_atomistic_model(str(exported_file), str(exported_file.parent / "extensions"))
+    capabilities = loaded.capabilities()
+    types, unit, dtype = capabilities.atomic_types, capabilities.length_unit, capabilities.dtype
+    assert sorted(types) == list(ATOMIC_TYPES), f"atomic types are {types}, not {ATOMIC_TYPES}"
+    assert unit == "angstrom", f"the unit of length is '{unit}'; expected angstrom"
+    expected = str(preferred_dtype(subject)).removeprefix("torch.")
+    assert dtype == expected, f"the dtype is {dtype}; expected {expected}"
+    cutoffs = [options.cutoff for options in loaded.requested_neighbor_lists()]
+    assert capabilities.interaction_range >= max(cutoffs, default=0.0), (
+        f"the interaction range is {capabilities.interaction_range}, the cutoffs are {cutoffs}"
+    )
+    assert loaded.metadata().references["architecture"], "no references under 'architecture'"
+
+
+@needs(finite_range)
+def test_nothing_is_felt_beyond_the_interaction_range(
+    subject: Subject, exported: Predictor, exported_file: Path
+) -> None:
+    """What is further away than the interaction range of the exported model is not felt.
+
+    An engine that divides space among processes gives each of them the atoms within that range.
+
+    IF IT FAILS: override `interaction_range()` of `BaseModel`, or hand `num_interactions` to
+    `MLIPModel`: one cutoff for each time that messages are passed. Name what no range holds
+    `long_range: true` or `locality: global` in `capabilities.yaml`.
+    """
+    reach = load_atomistic_model(
+        str(exported_file), str(exported_file.parent / "extensions")
+    ).capabilities()
+    assert math.isfinite(reach.interaction_range), (
+        f"interaction_range() is {reach.interaction_range}; expected a number, since "
+        "capabilities.yaml names neither long_range nor locality: global"
+    )
+    claim = f"interaction_range() is {reach.interaction_range:.4g} angstrom"
+    check_not_felt(subject, exported, reach.interaction_range, claim)
+
+
+@needs(local)
+def test_a_local_model_sees_one_cutoff(subject: Subject, exported: Predictor) -> None:
+    """What `locality: local` promises: an atom sees its neighbors within one cutoff, no others.
+
+    IF IT FAILS: write `locality: message_passing` in `capabilities.yaml`, and let
+    `interaction_range()` of the model say how far messages travel.
+    """
+    cutoff = longest_cutoff(exported)
+    claim = f"capabilities.yaml says locality: local, and the cutoff is {cutoff:.4g} angstrom"
+    check_not_felt(subject, exported, cutoff, claim)
+
+
+def longest_cutoff(predictor: Predictor) -> float:
+    return max((options.cutoff for options in predictor.requested), default=0.0)
+
+
+def check_not_felt(subject: Subject, predictor: Predictor, reach: float, claim: str) -> None:
+    """Along a chain of neighbors longer than the reach, one end does not feel the other."""
+    of_atoms = [name for name, one in predictor.outputs.items() if one.sample_kind == "atom"]
+    # two atoms meet in the energy of a third one between them
+    distance = 1.02 * (reach if of_atoms else 2 * reach) or 1.0
+    cutoff = longest_cutoff(predictor) or distance
+    atoms = chain(distance, 0.9 * cutoff, ATOMIC_TYPES)
+    first, last = (with_end_moved(atoms, end, 0.05 * cutoff) for end in (0, -1))
+    what = f"an atom is felt at {distance:.4g} angstrom, though {claim}"
+    same = subject.tolerances.same
+    for name in of_atoms:
+        before, after = (predictor.values([each], name, "atom")[0] for each in (atoms, last))
+        assert_close(after, before, same, f"{what}: '{name}' of the other one")
+    if not of_atoms:
+        energy, moved, other = (predictor.values([each]) for each in (atoms, first, last))
+        both = predictor.values([with_end_moved(first, -1, 0.05 * cutoff)])
+        assert_close(both - moved, other - energy, same, f"{what}: change of the energy")
+
+
+@needs(both_precisions)
+def test_precisions_agree(subject: Subject, model: ModelInterface, examples: Examples) -> None:
+    """The same weights give nearly the same energies in float32 as in float64.
+
+    IF IT FAILS: some step loses digits, such as a difference of large numbers.
+    """
+    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    expected = predictor_of(model, torch.float64).values(structures)
+    single = predictor_of(copy.deepcopy(model).to(torch.float32), torch.float32)
+    found = single.values(structures)
+    sizes = torch.tensor([[len(atoms)] for atoms in structures])
+    tolerance = subject.tolerances.precision
+    assert_close(found / sizes, expected / sizes, tolerance, "energy by atom in float32")

@@ -1,0 +1,157 @@
+"""Fine-tuning by each method that an architecture names in its capabilities."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.inputs import (
+    ENERGY,
+    ETHANOL,
+    Ability,
+    Examples,
+    Subject,
+    data_set,
+    energy_target,
+    epochs,
+    needs,
+    several_targets,
+)
+from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, train
+from mt_conformance.tests.comparing import assert_close
+from mt_conformance.tests.test_interruption import check_same
+
+NEW = "mtt::new_energy"
+NUM_EPOCHS = 3
+NOT_IN_THE_REFERENCE = slice(60, 80)
+
+
+def method(name: str) -> Ability:
+    """The architecture can be fine-tuned by this method."""
+    return lambda capabilities: name in capabilities["finetuning"]
+
+
+METHODS = [
+    pytest.param(name, marks=needs(epochs, method(name))) for name in ("full", "heads", "lora")
+]
+FREEZING = METHODS[1:]
+
+
+def finetuning_options(
+    runs: Runs,
+    folder: Path,
+    name: str,
+    target: str = ENERGY,
+    inherit_heads: dict[str, str] | None = None,
+    **training: Any,
+) -> dict[str, Any]:
+    """Three epochs by a method, from the reference, on structures that it has not seen."""
+    runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
+    section = energy_target(runs.subject.capabilities, quantity="energy")
+    hypers = {"num_epochs": NUM_EPOCHS, "batch_size": 4, "checkpoint_interval": 1} | training
+    hypers["finetune"] = {"read_from": str(runs.reference().checkpoint), "method": name}
+    if inherit_heads is not None:
+        hypers["finetune"]["inherit_heads"] = inherit_heads
+    return runs.options(data_set("new.xyz", {target: section}), **hypers)
+
+
+def finetuned(runs: Runs, name: str) -> Run:
+    """The reference, fine-tuned by a method."""
+    return runs.get(
+        f"finetuned-{name}", lambda folder: train(folder, finetuning_options(runs, folder, name))
+    )
+
+
+def exported(run: Run) -> Predictor:
+    """The exported model of a run."""
+    return exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_trains_and_exports(runs: Runs, examples: Examples, name: str) -> None:
+    """Each method trains: the loss is finite, and the exported model is not the one it began with.
+
+    IF IT FAILS: does the method leave anything to train, and does `export` give a plain model?
+    """
+    run = finetuned(runs, name)
+    losses = run.column("train loss")
+    assert len(losses) == NUM_EPOCHS, f"{len(losses)} epochs were trained; expected {NUM_EPOCHS}"
+    assert all(math.isfinite(loss) for loss in losses), f"the losses are {losses}"
+    structures = examples.structures(ETHANOL, 2)
+    before, after = (exported(each).values(structures) for each in (runs.reference(), run))
+    assert bool(after.isfinite().all()), f"predicted energies: {after.flatten().tolist()}"
+    assert not torch.equal(before, after), "the model predicts what it predicted before"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_restart_equals_no_restart(runs: Runs, tmp_path: Path, name: str) -> None:
+    """Fine-tuning that goes on from its second epoch ends with the same numbers, bit for bit.
+
+    IF IT FAILS: a restart must train the same parameters and have the same layers; what decides
+    on them has to follow from options, model and data.
+    """
+    whole = finetuned(runs, name)
+    (second,) = whole.folder.glob("outputs/*/*/previous.ckpt")
+    train(tmp_path, finetuning_options(runs, tmp_path, name), "--restart", str(second))
+    check_same(Run(tmp_path), whole)
+
+
+@pytest.mark.parametrize("name", FREEZING)
+def test_frozen_weights_keep_their_bits(runs: Runs, subject: Subject, name: str) -> None:
+    """What `heads` and `lora` freeze is in the new model to the last bit.
+
+    IF IT FAILS: leave out of the optimizer what is frozen; a decay of zero gradients moves it too.
+    """
+    model_class = subject.architecture.model_class
+    before = model_class.load_checkpoint(runs.reference().contents(), "finetune")
+    after = model_class.load_checkpoint(finetuned(runs, name).contents(), "restart")
+    tensors = [parameter.detach() for parameter in after.parameters()]
+    kept = [
+        parameter.numel()
+        for parameter in before.parameters()
+        if any(torch.equal(parameter, tensor) for tensor in tensors)
+    ]
+    assert kept, f"'{name}' has changed every parameter"
+    trained = sum(tensor.numel() for tensor in tensors) - sum(kept)
+    assert trained, f"'{name}' has changed no parameter"
+
+
+@needs(epochs, method("heads"), several_targets)
+def test_heads_on_a_new_target_leave_the_old_one(
+    runs: Runs, examples: Examples, tmp_path: Path
+) -> None:
+    """With `heads`, a new target gets a head, and the old target is predicted as before, exactly.
+
+    IF IT FAILS: `restart` has to add a head for the new target, and nothing that both share may
+    train.
+    """
+    train(tmp_path, finetuning_options(runs, tmp_path, "heads", NEW))
+    structures = examples.structures(ETHANOL, 3)
+    before, after = exported(runs.reference()), exported(Run(tmp_path))
+    assert NEW in after.outputs, f"the outputs are {sorted(after.outputs)}"
+    new, old = after.values(structures, NEW), after.values(structures)
+    assert torch.equal(old, before.values(structures)), "the old target has changed"
+    assert not torch.equal(new, old), "the new target is the old one"
+
+
+@needs(epochs, method("heads"), several_targets)
+def test_heads_are_inherited(runs: Runs, examples: Examples, tmp_path: Path) -> None:
+    """`inherit_heads` gives a new target the head of an old one, before anything is trained.
+
+    IF IT FAILS: copy head, scale and composition; only the composition is then fitted again.
+    """
+    inherit = {NEW: ENERGY}
+    options = finetuning_options(
+        runs, tmp_path, "heads", NEW, inherit, num_epochs=1, learning_rate=1e-12
+    )
+    train(tmp_path, options)
+    structures, model = examples.structures(ETHANOL, 5), exported(Run(tmp_path))
+    difference = model.values(structures, NEW) - model.values(structures)
+    # one molecule: another composition is one number for all structures
+    constant = difference.mean().expand_as(difference)
+    assert_close(difference, constant, 1e-3, "the difference of the two targets")

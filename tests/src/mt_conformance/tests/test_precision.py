@@ -1,0 +1,66 @@
+"""Every dtype and device that an architecture names."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mt_conformance.inputs import (
+    ENERGY,
+    ETHANOL,
+    ICE,
+    Examples,
+    Subject,
+    names_device,
+    names_dtype,
+    needs,
+)
+from mt_conformance.runs import exported_predictor, predictor_of
+from mt_conformance.tests.comparing import assert_close
+from mt_shared.contract import ModelInterface
+
+DTYPES = [
+    pytest.param(name, marks=needs(names_dtype(name)))
+    for name in ("float16", "bfloat16", "float32", "float64")
+]
+DEVICES = [pytest.param(name, marks=needs(names_device(name))) for name in ("cuda", "mps", "xpu")]
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_dtypes_are_kept(model: ModelInterface, examples: Examples, name: str) -> None:
+    """In each dtype that is named, the exported model says so and predicts in it.
+
+    IF IT FAILS: tensors that are made on the way take the dtype of the positions; what is fixed
+    belongs into buffers, which follow `model.to(dtype)`.
+    """
+    dtype = getattr(torch, name)
+    predictor = exported_predictor(copy.deepcopy(model).to(dtype).export())
+    assert predictor.dtype == dtype, f"a model in {name} is exported in {predictor.dtype}"
+    block = predictor.run(examples.structures(ETHANOL, 2), {ENERGY: "system"})[ENERGY].block()
+    assert block.values.dtype == dtype, f"a model in {name} predicts in {block.values.dtype}"
+    assert bool(block.values.isfinite().all()), f"energies in {name} are not finite"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_devices_agree(
+    subject: Subject, model: ModelInterface, examples: Examples, device: str
+) -> None:
+    """On each device that is named and present, the energies are those of the processor.
+
+    IF IT FAILS: tensors that are made on the way take the device of the positions; what is fixed
+    belongs into buffers, which follow `model.to(device)`.
+    """
+    if not getattr(torch, device).is_available():
+        pytest.skip(f"this machine has no {device}")
+    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    # some devices have no float64
+    dtype = subject.architecture.model_class.__supported_dtypes__[0]
+    copied = copy.deepcopy(model).to(dtype)
+    expected = predictor_of(copied, dtype).values(structures)
+    found = replace(predictor_of(copied.to(device), dtype), device=device).values(structures)
+    sizes = torch.tensor([[len(atoms)] for atoms in structures])
+    tolerance = subject.tolerances.precision
+    assert_close(found / sizes, expected / sizes, tolerance, f"energy by atom on {device}")

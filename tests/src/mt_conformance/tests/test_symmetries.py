@@ -1,0 +1,103 @@
+"""Symmetries that an architecture keeps by construction, or learns, on the exported model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.inputs import (
+    ETHANOL,
+    GUISES,
+    ICE,
+    Examples,
+    Subject,
+    augmented,
+    exact,
+    forces,
+    needs,
+    rotated,
+)
+from mt_conformance.runs import NUM_LEARNT, Predictor, Runs, exported_predictor
+from mt_conformance.tests.comparing import assert_close
+from mt_shared.contract import ModelInterface
+
+NUM_ROTATIONS = 5
+# which cell describes a crystal is a choice of whoever writes it down, for every model
+BY_CONSTRUCTION = ["translation", "rotation", "inversion", "permutation"]
+SYMMETRIES = [
+    pytest.param(name, marks=needs(exact(name)) if name in BY_CONSTRUCTION else [], id=name)
+    for name in GUISES
+]
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_values_stay(
+    subject: Subject,
+    model: ModelInterface,
+    exported: Predictor,
+    examples: Examples,
+    symmetry: str,
+) -> None:
+    """Scalar targets of structures and atoms are the same in another guise of the structure.
+
+    IF IT FAILS: look for positions that are used other than through edge vectors, directions that
+    are not contracted, or sums that depend on order; or name the symmetry `none` in
+    `capabilities.yaml`.
+    """
+    structures = [*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)]
+    for name, target in model.dataset_info.targets.items():
+        kind = "atom" if target.per_atom else "system"
+        for atoms in structures:
+            guise = GUISES[symmetry](atoms)
+            expected = exported.values([atoms], name, kind)
+            if target.per_atom:
+                expected = expected[guise.order]
+            found = exported.values([guise.atoms], name, kind)
+            what = f"'{name}' of {atoms.symbols} after a change of {symmetry}"
+            assert_close(found, expected, subject.tolerances.same, what)
+
+
+@needs(forces)
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_forces_follow(
+    subject: Subject, exported: Predictor, examples: Examples, symmetry: str
+) -> None:
+    """Forces turn with the structure and belong to the same atoms.
+
+    IF IT FAILS: the energies agree, so that the derivatives are wrong: look at custom backward
+    functions and at detached tensors.
+    """
+    for atoms in (*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)):
+        guise = GUISES[symmetry](atoms)
+        before = exported.gradients([atoms]).forces.numpy()
+        expected = before[guise.order] @ np.asarray(guise.matrix).T
+        found = exported.gradients([guise.atoms]).forces
+        what = f"forces on {atoms.symbols} after a change of {symmetry}"
+        assert_close(found, expected, subject.tolerances.same, what)
+
+
+@needs(augmented("rotation"), forces)
+def test_augmentation_teaches_rotations(runs: Runs, subject: Subject, examples: Examples) -> None:
+    """After a training with augmentation, forces on turned structures of the training set are
+    nearly as good as in the guise that is in the file.
+
+    IF IT FAILS: turn each structure of each batch by a rotation of its own, with its labels; or
+    train for longer (`NUM_EPOCHS_TO_LEARN`, and `TOLERANCES["augmented"]`, in `conformance.py`).
+    """
+    run = runs.learnt()
+    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    as_given, in_guise = [], []
+    for atoms in examples.structures(ETHANOL, NUM_LEARNT):
+        before = predictor.gradients([atoms]).forces.numpy()
+        for seed in range(NUM_ROTATIONS):
+            guise = rotated(atoms, seed)
+            after = predictor.gradients([guise.atoms]).forces.numpy()
+            in_guise.append(after - before @ np.asarray(guise.matrix).T)
+            as_given.append(before)
+    off, size = (float(np.sqrt(np.mean(np.square(each)))) for each in (in_guise, as_given))
+    allowed = subject.tolerances.augmented * size
+    assert off <= allowed, (
+        f"forces on turned structures are off by {off:.3g} eV/A, of {size:.3g} eV/A; allowed is "
+        f"{allowed:.3g}: the training set was not turned, or not often enough"
+    )

@@ -1,0 +1,192 @@
+"""Training by the command ``mt train``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import ase.io
+from metatomic.torch import load_atomistic_model
+
+from mt_conformance.inputs import (
+    ENERGY,
+    ETHANOL,
+    OF_ATOM,
+    OF_STRUCTURE,
+    Examples,
+    Subject,
+    data_set,
+    energy_target,
+    epochs,
+    finetuning,
+    forces,
+    labelled,
+    molecules,
+    needs,
+    set_comment,
+    several_targets,
+    targets_of_atoms,
+)
+from mt_conformance.runs import (
+    EXTENSIONS,
+    OPTIONS,
+    Runs,
+    exported_predictor,
+    mt,
+    train,
+    write_options,
+)
+from mt_conformance.tests.comparing import assert_close, differences
+
+
+@needs(epochs)
+def test_loss_falls(runs: Runs) -> None:
+    """The loss on the training set is lower in the last epoch than in the first.
+
+    IF IT FAILS: do all parameters get a gradient, and is the learning rate of the tiny hypers
+    sensible?
+    """
+    losses = runs.reference().column("train loss")
+    assert losses[-1] < losses[0], f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
+
+
+def test_tiny_set_is_learnt(runs: Runs, subject: Subject) -> None:
+    """A few structures are learnt nearly by heart.
+
+    IF IT FAILS: something cannot be learnt: a part without gradients, too strong a smoothing, a
+    model too small (`HYPERS`, `NUM_EPOCHS_TO_LEARN` and `TOLERANCES["learnt"]` in
+    `conformance.py`).
+    """
+    quantity = "forces" if forces(subject.capabilities) else ENERGY
+    model, baseline = runs.learnt().errors(quantity)
+    allowed = subject.tolerances.learnt * baseline
+    assert model <= allowed, (
+        f"the error of {quantity} after {subject.num_epochs_to_learn} epochs on four structures "
+        f"is {model:.4g}; expected at most {allowed:.4g}, and the composition alone has "
+        f"{baseline:.4g}"
+    )
+
+
+@needs(forces)
+def test_forces_are_better_than_none(runs: Runs) -> None:
+    """After some epochs, forces of structures in training are better than none at all.
+
+    IF IT FAILS: is the sign of the forces right? A wrong one doubles their error.
+    """
+    model, baseline = runs.reference().errors("forces")
+    assert model < baseline, f"the error of the forces is {model:.4g}, of no forces {baseline:.4g}"
+
+
+def test_composition_is_learnt_exactly(runs: Runs, subject: Subject) -> None:
+    """Energies that are a sum over atoms of a number for each element are predicted, forces are
+    zero, after one epoch and in structures that were not trained on.
+
+    IF IT FAILS: fit the composition by least squares and add it to the predictions, and scale what
+    the rest of the model adds by what is left to learn: nothing.
+    """
+    structures, labels = molecules()
+
+    def make(folder: Path) -> None:
+        ase.io.write(folder / "molecules.xyz", [labelled(atoms) for atoms in structures])
+        target = energy_target(subject.capabilities)
+        options = runs.options(data_set("molecules.xyz", {ENERGY: target}), num_epochs=1)
+        train(folder, options, "-e", EXTENSIONS)
+
+    run = runs.get("composition", make)
+    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    found, tolerance = predictor.values(structures)[:, 0], subject.tolerances.precision
+    assert_close(found, labels, tolerance, "energies that follow from the composition")
+
+
+@needs(epochs)
+def test_seed_gives_the_same_numbers(runs: Runs) -> None:
+    """Two trainings with one seed have the same losses to the last digit, and the same weights.
+
+    IF IT FAILS: take all randomness from torch's global generator, or from one that is made of
+    the seed; none from the time, from sets or from hashes.
+    """
+    first, second = runs.several(), runs.several("several-again")
+    assert first.rows() == second.rows(), "train.csv differs"
+    different = differences(first.contents(), second.contents())
+    assert not different, f"the checkpoints differ in {different[:5]}"
+
+
+def test_missing_labels_are_masked(
+    runs: Runs, subject: Subject, examples: Examples, tmp_path: Path
+) -> None:
+    """With `allow_missing`, labels that are NaN teach nothing and harm nothing.
+
+    IF IT FAILS: leave out what is NaN before reducing the loss; NaN times zero is NaN.
+    """
+    options = with_nan(runs, examples, tmp_path, allow_missing=True)
+    train(tmp_path, options)
+    predictor = exported_predictor(load_atomistic_model(str(tmp_path / "model.pt")))
+    energies = predictor.values(examples.structures(ETHANOL, 5))
+    assert bool(energies.isfinite().all()), f"predicted energies: {energies.flatten().tolist()}"
+    # the labels are all near -310 eV
+    assert float(energies.max()) < -200.0, f"predicted energies: {energies.flatten().tolist()}"
+
+
+def test_missing_labels_are_refused(runs: Runs, examples: Examples, tmp_path: Path) -> None:
+    """Without `allow_missing`, a label that is NaN stops the training, with the frame's number.
+
+    IF IT FAILS: does the trainer read files by itself? The label table is made before it runs.
+    """
+    write_options(tmp_path / OPTIONS, with_nan(runs, examples, tmp_path, allow_missing=False))
+    mt("train", OPTIONS, folder=tmp_path).check_refused("NaN", "frame 2", "energy")
+
+
+def with_nan(
+    runs: Runs, examples: Examples, folder: Path, allow_missing: bool
+) -> dict[str, object]:
+    """The options of a training on a file where the energy of frame 2 is NaN."""
+    frames = examples.frames(ETHANOL)[:10]
+    word = next(word for word in frames[2].splitlines()[1].split() if word.startswith("energy="))
+    frames[2] = set_comment(frames[2], [(word, "energy=NaN")])
+    (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
+    target = energy_target(runs.subject.capabilities, allow_missing=allow_missing)
+    data = data_set("ethanol.xyz", {ENERGY: target})
+    return runs.options(data, num_epochs=2, batch_size=2)
+
+
+@needs(several_targets)
+def test_several_targets(runs: Runs) -> None:
+    """Several targets are trained at once, one of them lacking a label; each gets an error.
+
+    IF IT FAILS: every target of `dataset_info.targets` needs a head, a loss and an output.
+    """
+    run = runs.several()
+    for quantity in (ENERGY, OF_STRUCTURE):
+        model, _ = run.errors(quantity)
+        assert math.isfinite(model), f"the error of '{quantity}' is {model}"
+
+
+@needs(several_targets, targets_of_atoms)
+def test_target_of_atoms(runs: Runs) -> None:
+    """A target of each atom is trained, and predicted better than by a mean of each element.
+
+    IF IT FAILS: are its labels in the order of the atoms in the batch?
+    """
+    model, baseline = runs.several().errors(OF_ATOM)
+    assert model < baseline, (
+        f"the error of '{OF_ATOM}' is {model:.4g}, a mean of each element has {baseline:.4g}"
+    )
+
+
+@needs(epochs, finetuning)
+def test_finetuning_starts_from_what_is_known(runs: Runs, tmp_path: Path) -> None:
+    """The first epoch of fine-tuning is better than the first epoch from scratch.
+
+    IF IT FAILS: load the weights with context `finetune`, and initialize nothing afterwards.
+    """
+    reference = runs.reference()
+    options = runs.reference_options(tmp_path, num_epochs=1, learning_rate=1e-5)
+    finetune = {"read_from": str(reference.checkpoint)}
+    options["architecture"]["training"]["finetune"] = finetune
+    train(tmp_path, options)
+    scratch = reference.column("val loss")[0]
+    finetuned = type(reference)(tmp_path).column("val loss")[0]
+    assert finetuned < scratch, (
+        f"the loss on the validation set is {finetuned:.4g} after an epoch of fine-tuning, "
+        f"{scratch:.4g} after one from scratch"
+    )
