@@ -23,34 +23,3 @@ from mt_shared.data.splits import Split, split_datasets
 from mt_shared.data.structures import Structures, concatenate, offsets_from_counts
 from mt_shared.data.targets import target_info
 from mt_shared.data.units import check_unit, conversion
-
-__all__ = [
-    "MIN_DISTANCE",
-    "Batch",
-    "BatchTarget",
-    "Dataset",
-    "Graph",
-    "GraphStore",
-    "Normalization",
-    "Split",
-    "Structures",
-    "TargetLabels",
-    "build_store",
-    "check_unit",
-    "composition_term",
-    "concatenate",
-    "conversion",
-    "cut_batches",
-    "epoch_batches",
-    "gather_labels",
-    "graph_from_systems",
-    "label_table",
-    "neighbor_lists",
-    "offsets_from_counts",
-    "read_chunks",
-    "read_dataset",
-    "sort_by_species",
-    "species_of",
-    "split_datasets",
-    "target_info",
-]

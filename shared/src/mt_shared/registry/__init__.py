@@ -17,24 +17,3 @@ from mt_shared.registry.architectures import (
 )
 from mt_shared.registry.distributions import Unmet, facts, normalized, requirements, unmet
 from mt_shared.registry.package_source import People, read_people, read_references
-
-__all__ = [
-    "CAPABILITIES",
-    "DEFAULT_HYPERS",
-    "GROUP",
-    "SCHEMA",
-    "ArchitectureEntry",
-    "People",
-    "Unmet",
-    "distribution_name",
-    "facts",
-    "find",
-    "installed",
-    "load",
-    "look_up",
-    "normalized",
-    "read_people",
-    "read_references",
-    "requirements",
-    "unmet",
-]

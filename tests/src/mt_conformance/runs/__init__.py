@@ -16,27 +16,3 @@ from mt_conformance.runs.runs import (
     write_options,
 )
 from mt_conformance.runs.simulating import read_simulated
-
-__all__ = [
-    "EVAL_OPTIONS",
-    "EXTENSIONS",
-    "NUM_EPOCHS",
-    "NUM_LEARNT",
-    "OPTIONS",
-    "Driven",
-    "Gradients",
-    "Predictor",
-    "Run",
-    "Runs",
-    "drive",
-    "environment",
-    "exported_predictor",
-    "mt",
-    "predictor_of",
-    "read_driven",
-    "read_simulated",
-    "read_stopped",
-    "stop_within_an_epoch",
-    "train",
-    "write_options",
-]

@@ -7,14 +7,3 @@ line imports by itself.
 from mt_core.architectures.capability_check import check_capabilities, device_kind
 from mt_core.architectures.capability_words import capability_words
 from mt_core.architectures.lifecycle import check_removal, find_entry, first_party, notice, stage_of
-
-__all__ = [
-    "capability_words",
-    "check_capabilities",
-    "check_removal",
-    "device_kind",
-    "find_entry",
-    "first_party",
-    "notice",
-    "stage_of",
-]

@@ -5,5 +5,3 @@ bring more: help and lists answer at once.
 """
 
 from mt_core.cli.commands import main
-
-__all__ = ["main"]

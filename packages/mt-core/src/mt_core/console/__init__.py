@@ -3,12 +3,3 @@
 from mt_core.console.failures import exit_status, explain, is_out_of_memory
 from mt_core.console.logs import logging_to, quiet_libraries
 from mt_core.console.terminal import terminal_width
-
-__all__ = [
-    "exit_status",
-    "explain",
-    "is_out_of_memory",
-    "logging_to",
-    "quiet_libraries",
-    "terminal_width",
-]

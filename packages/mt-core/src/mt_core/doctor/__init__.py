@@ -4,5 +4,3 @@ Imports are tried in a process of its own (``probe``), which they may well end.
 """
 
 from mt_core.doctor.checks import report
-
-__all__ = ["report"]

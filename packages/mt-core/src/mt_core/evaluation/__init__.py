@@ -20,22 +20,3 @@ from mt_core.evaluation.models import (
 )
 from mt_core.evaluation.predictions import Predictions, predict
 from mt_core.evaluation.result_files import check_output, copy_result, keep_existing
-
-__all__ = [
-    "Errors",
-    "Predictions",
-    "add_errors",
-    "best_device",
-    "check_extensions",
-    "check_output",
-    "copy_result",
-    "evaluate",
-    "export",
-    "keep_existing",
-    "load_model",
-    "model_from_checkpoint",
-    "outputs_of_targets",
-    "predict",
-    "save_model",
-    "try_export",
-]

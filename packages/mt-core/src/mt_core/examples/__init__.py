@@ -1,5 +1,3 @@
 """``mt example``: options and data that are shipped, one folder an example, and their copies."""
 
 from mt_core.examples.copies import copy, names
-
-__all__ = ["copy", "names"]

@@ -13,15 +13,3 @@ from mt_core.loading.splits import (
     read_splits,
     unit_notes,
 )
-
-__all__ = [
-    "FINGERPRINTS",
-    "Splits",
-    "check_units",
-    "choose_devices",
-    "choose_dtype",
-    "dataset_info",
-    "fingerprint",
-    "read_splits",
-    "unit_notes",
-]

@@ -4,5 +4,3 @@ Every fault of a file is told in one error, before anything else happens.
 """
 
 from mt_core.options.parsing import Indices, SplitSpec, TrainingOptions, parse_eval, parse_training
-
-__all__ = ["Indices", "SplitSpec", "TrainingOptions", "parse_eval", "parse_training"]

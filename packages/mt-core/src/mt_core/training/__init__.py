@@ -5,5 +5,3 @@ writes, and what is said of the model at its end.
 """
 
 from mt_core.training.training import train
-
-__all__ = ["train"]
