@@ -11,15 +11,13 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from figures import epoch_seconds
 from inputs import Data, shipped, write_options
-from report import machine, table
-from sides import BenchmarkError, Side
+from report import machine, table, write_json
+from sides import BenchmarkError, Output, Side, run_benchmark
 
 SETS = ("ethanol", "ice")
 MD_SIZES = {"9": ("ethanol", (1, 1, 1)), "96": ("ice", (1, 2, 2)), "960": ("ice", (2, 4, 5))}
@@ -70,32 +68,6 @@ class Subject:
 
 def main(argv: list[str]) -> int:
     """Measure what was asked for, and print the table."""
-    arguments = make_parser().parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = (arguments.folder or Path(temporary)).absolute()
-            columns = measure_all(arguments, folder)
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(table(rows(columns, arguments.budgets)))
-    return 0
-
-
-def measure_all(arguments: argparse.Namespace, folder: Path) -> list[Column]:
-    """One architecture after the other; the file is written after each, for they take an hour."""
-    conditions = {"threads": arguments.threads, "seed": arguments.seed, **machine()}
-    columns: list[Column] = []
-    for subject in subjects(arguments, folder):
-        columns.append(measure(subject))
-        if arguments.json is not None:
-            values = {"conditions": conditions, "architectures": [asdict(each) for each in columns]}
-            arguments.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    return columns
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of the command."""
     parser = argparse.ArgumentParser("table", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, action="append", required=True, help="interpreter")
     parser.add_argument(
@@ -103,11 +75,21 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--budgets", type=float, nargs="+", default=[60.0, 300.0], metavar="S")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2, help="of OpenMP (default: 2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
-    parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
-    return parser
+    return run_benchmark(parser, measure_all, argv)
+
+
+def measure_all(arguments: argparse.Namespace, folder: Path) -> str:
+    """One architecture after the other; the file is written after each, for they take an hour."""
+    conditions = {"threads": arguments.threads, "seed": arguments.seed, **machine()}
+    columns: list[Column] = []
+    for subject in subjects(arguments, folder):
+        columns.append(measure(subject))
+        if arguments.json is not None:
+            values = [asdict(column) for column in columns]
+            write_json(arguments.json, conditions, architectures=values)
+    return table(rows(columns, arguments.budgets))
 
 
 def subjects(arguments: argparse.Namespace, folder: Path) -> list[Subject]:
@@ -147,73 +129,55 @@ def measure(subject: Subject) -> Column:
         if subject.has_epochs:
             _by_epochs(subject, name, column)
         else:
-            _in_closed_form(subject, name, column)
-    column.parameters = _parameters(subject)
+            result, _ = _train(subject, subject.options(name, 1), f"{name}-fit")
+            error = _force_error(subject, f"{name}-fit", name)
+            column.peak_bytes[name] = result["peak_bytes"]
+            column.force_errors[name] = [f"{error:.1f} ({result['seconds']:.0f} s)"]
+    # the weights of a fit in closed form are not parameters of torch
+    if subject.has_epochs:
+        arguments = ["train", str(subject.options("ethanol", 1)), "--dry-run"]
+        lines = [line for _, line in subject.side.call(arguments, subject.folder).lines]
+        (found,) = re.findall(r"(\d+) parameters", "\n".join(lines))
+        column.parameters = f"{int(found):,}"
     for size, (name, cells) in MD_SIZES.items():
+        # with the model that was trained first on that set
+        trained = f"{name}-{subject.budgets[0]:.0f}" if subject.has_epochs else f"{name}-fit"
+        model = subject.folder / trained / "model.pt"
         steps = QUICK_STEPS if subject.quick else MD_STEPS[size]
-        column.md_milliseconds[size] = _md_step(subject, name, cells, steps)
+        test = subject.data[name].test
+        column.md_milliseconds[size] = subject.side.md_milliseconds(model, test, cells, steps)
     return column
 
 
 def _by_epochs(subject: Subject, name: str, column: Column) -> None:
     """As many epochs as fill each time, so that the schedule ends with it."""
+    # how long an epoch takes says how many fill the time
     timed = subject.options(name, QUICK_EPOCHS if subject.quick else TIMED_EPOCHS, 1)
     result, output = _train(subject, timed, f"{name}-timed")
-    column.epoch_seconds[name] = epoch_seconds(output)
+    column.epoch_seconds[name] = output.epoch_seconds()
     column.peak_bytes[name] = result["peak_bytes"]
     column.force_errors[name], column.training_seconds[name] = [], []
     for budget in subject.budgets:
+        # three, since the time of an epoch is between the second and the last line
         number = max(3, round(budget / column.epoch_seconds[name]))
         place = f"{name}-{budget:.0f}"
         _, output = _train(subject, subject.options(name, number, max(1, number // 20)), place)
-        error = _force_error(subject, place, name)
-        column.force_errors[name].append(f"{error:.1f}")
-        column.training_seconds[name].append(number * epoch_seconds(output))
-        _say_time(column.training_seconds[name][-1], budget)
+        column.force_errors[name].append(f"{_force_error(subject, place, name):.1f}")
+        seconds = number * output.epoch_seconds()
+        column.training_seconds[name].append(seconds)
+        print(f"  {seconds:.4g} s of training, {budget:g} were meant", file=sys.stderr)
+        if abs(seconds / budget - 1.0) > OFF_BUDGET:
+            print("  note: the machine was busy, now or before: measure again", file=sys.stderr)
 
 
-def _say_time(seconds: float, budget: float) -> None:
-    print(f"  {seconds:.4g} s of training, {budget:g} were meant", file=sys.stderr)
-    if abs(seconds / budget - 1.0) > OFF_BUDGET:
-        print("  note: the machine was busy, now or before: measure again", file=sys.stderr)
-
-
-def _in_closed_form(subject: Subject, name: str, column: Column) -> None:
-    result, _ = _train(subject, subject.options(name, 1), f"{name}-fit")
-    error = _force_error(subject, f"{name}-fit", name)
-    column.peak_bytes[name] = result["peak_bytes"]
-    column.force_errors[name] = [f"{error:.1f} ({result['seconds']:.0f} s)"]
-
-
-def _train(subject: Subject, options: Path, place: str) -> tuple[dict[str, Any], Any]:
+def _train(subject: Subject, options: Path, place: str) -> tuple[dict[str, Any], Output]:
+    """By the command in a process that watches its memory; leaves ``model.pt`` in the place."""
     flags = ["-o", "model.pt", "-e", "extensions"]
     return subject.side.inside("train.py", [str(options), *flags], subject.folder / place)
 
 
 def _force_error(subject: Subject, place: str, name: str) -> float:
-    arguments = ["model.pt", str(subject.data[name].valid)]
-    result, _ = subject.side.inside("force_error.py", arguments, subject.folder / place)
-    return float(result["rmse"])
-
-
-def _parameters(subject: Subject) -> str:
-    """What the dry run says; the weights of a fit in closed form are not parameters of torch."""
-    if not subject.has_epochs:
-        return ""
-    output = subject.side.call(
-        ["train", str(subject.options("ethanol", 1)), "--dry-run"], subject.folder
-    )
-    (found,) = re.findall(r"(\d+) parameters", "\n".join(line for _, line in output.lines))
-    return f"{int(found):,}"
-
-
-def _md_step(subject: Subject, name: str, cells: tuple[int, int, int], steps: int) -> float:
-    """Milliseconds, with the model that was trained first on that set."""
-    place = f"{name}-{subject.budgets[0]:.0f}" if subject.has_epochs else f"{name}-fit"
-    arguments = ["model.pt", str(subject.data[name].test), *map(str, cells)]
-    arguments += ["--steps", str(steps), "--warm-up", str(max(10, steps // 4))]
-    result, _ = subject.side.inside("molecular_dynamics.py", arguments, subject.folder / place)
-    return float(result["milliseconds"])
+    return subject.side.force_error(subject.data[name].valid, subject.folder / place)
 
 
 def rows(columns: list[Column], budgets: list[float]) -> list[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from pathlib import Path
 
 from inputs import Data, many, shipped, soap_bpnn, write_options
 from report import Row
-from sides import BenchmarkError, Output, Side, alternate
+from sides import BenchmarkError, Side, alternate
 
-# "epoch 5/40 | ..." of ours, "... Epoch:    5 | ..." of metatrain
-EPOCH_LINE = re.compile(r"\bepoch:?\s+(\d+)\b.*\|", re.IGNORECASE)
 MOLECULE, CRYSTAL = (1, 1, 1), (2, 4, 5)  # 9 atoms; 40 cells of ice, 960 atoms
+Measure = Callable[[Side, int], float]
 
 
 @dataclass(frozen=True)
@@ -53,21 +51,32 @@ class Bench:
     sizes: Sizes
     folder: Path
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """In the order in which they take turns."""
+        return self.ours, self.metatrain
+
     def ethanol(self) -> Data:
         """160 structures for training, 20 and 20 for the rest."""
         return shipped(self.ours, "ethanol", self.folder / "ethanol")
 
-    def row(
-        self,
-        figure: str,
-        unit: str,
-        goal: float | None,
-        measure: Callable[[Side, int], float],
-    ) -> Row:
+    def options(self, figure: str, num_epochs: int, data: Data | None = None) -> Path:
+        """The options file of a figure: soap_bpnn at its defaults."""
+        architecture = soap_bpnn(num_epochs, self.sizes.log_interval)
+        return write_options(
+            self.folder / figure / "options.yaml", data or self.ethanol(), architecture
+        )
+
+    def row(self, figure: str, unit: str, goal: float | None, measure: Measure) -> Row:
         """Measure both in turn."""
         print(figure, file=sys.stderr)
-        values = alternate((self.ours, self.metatrain), measure, self.sizes.repeats)
+        values = alternate(self.sides, measure, self.sizes.repeats)
         return Row(figure, unit, values["ours"], values["metatrain"], goal)
+
+    def warm_up(self, measure: Measure) -> None:
+        """Once each before it counts: files of compiled Python, the cache of the disk."""
+        for side in self.sides:
+            measure(side, -1)
 
     def place(self, figure: str, side: Side, repeat: int) -> Path:
         """An empty folder for a run."""
@@ -76,44 +85,26 @@ class Bench:
 
 def epoch(bench: Bench) -> list[Row]:
     """Time of an epoch of training, validation included, when the first ones are over."""
-    sizes = bench.sizes
-    options = write_options(
-        bench.folder / "epoch" / "options.yaml",
-        bench.ethanol(),
-        soap_bpnn(sizes.epochs, sizes.log_interval),
-    )
+    options = bench.options("epoch", bench.sizes.epochs)
 
     def measure(side: Side, repeat: int) -> float:
-        output = side.call(["train", str(options)], bench.place("epoch", side, repeat))
-        return epoch_seconds(output)
+        place = bench.place("epoch", side, repeat)
+        return side.call(["train", str(options)], place).epoch_seconds()
 
     return [bench.row("epoch, ethanol with forces", "s", 1 / 2, measure)]
 
 
-def epoch_seconds(output: Output) -> float:
-    """Between the second and the last line about an epoch."""
-    stamps = [
-        (seconds, int(found[1]))
-        for seconds, line in output.lines
-        if (found := EPOCH_LINE.search(line))
-    ]
-    if len(stamps) < 3:
-        raise BenchmarkError(f"only {len(stamps)} lines about epochs in the output of a training")
-    (started, first), (stopped, last) = stamps[1], stamps[-1]
-    return (stopped - started) / (last - first)
-
-
 def start(bench: Bench) -> list[Row]:
     """From the start of the command until the first batch enters the model."""
-    options = write_options(bench.folder / "start" / "options.yaml", bench.ethanol(), soap_bpnn(1))
-    measure = _first_batch(bench, "start", options)
-    measure(bench.ours, -1), measure(bench.metatrain, -1)  # files of compiled Python, disk cache
+    measure = _first_batch(bench, "start", bench.options("start", 1))
+    bench.warm_up(measure)
     return [bench.row("start of the command to the first batch", "s", 6 / 10, measure)]
 
 
-def _first_batch(bench: Bench, figure: str, options: Path) -> Callable[[Side, int], float]:
+def _first_batch(bench: Bench, figure: str, options: Path) -> Measure:
     def measure(side: Side, repeat: int) -> float:
         place = bench.place(figure, side, repeat)
+        # the program replaces the first prediction of a training by a note of the moment
         arguments = [side.name, "train", str(options)]
         result, output = side.inside("first_batch.py", arguments, place)
         return float(result["monotonic"]) - output.started
@@ -124,9 +115,7 @@ def _first_batch(bench: Bench, figure: str, options: Path) -> Callable[[Side, in
 def whole(bench: Bench) -> list[Row]:
     """A whole run: start, epochs, export, evaluation of the three sets."""
     number = bench.sizes.whole_epochs
-    options = write_options(
-        bench.folder / "whole" / "options.yaml", bench.ethanol(), soap_bpnn(number)
-    )
+    options = bench.options("whole", number)
 
     def measure(side: Side, repeat: int) -> float:
         place = bench.place("whole", side, repeat)
@@ -144,7 +133,7 @@ def help_text(bench: Bench) -> list[Row]:
     def measure(side: Side, repeat: int) -> float:
         return side.call(["--help"], bench.folder / "help").seconds
 
-    measure(bench.ours, -1), measure(bench.metatrain, -1)
+    bench.warm_up(measure)
     return [bench.row("--help", "s", 1 / 10, measure)]
 
 
@@ -152,7 +141,6 @@ def read(bench: Bench) -> list[Row]:
     """Ready to train with many structures: the command, and the reading alone."""
     number = bench.sizes.structures
     data = many(bench.ethanol(), number, bench.folder / "read")
-    options = write_options(bench.folder / "read" / "options.yaml", data, soap_bpnn(1))
 
     def measure(side: Side, repeat: int) -> float:
         place = bench.place("read", side, repeat)
@@ -160,7 +148,7 @@ def read(bench: Bench) -> list[Row]:
         assert result["structures"] == number
         return float(result["seconds"])
 
-    command = _first_batch(bench, "ready", options)
+    command = _first_batch(bench, "ready", bench.options("read", 1, data))
     return [
         bench.row(f"{number} structures, command to the first batch", "s", 1 / 5, command),
         bench.row(f"{number} structures, reading alone", "s", 1 / 5, measure),
@@ -181,17 +169,11 @@ def _dynamics(bench: Bench, label: str, data: Data, cells: tuple[int, int, int],
     """With models of one epoch, which are as fast as any."""
     models = bench.folder / "md" / label.replace(" ", "-")
     options = write_options(models / "options.yaml", data, soap_bpnn(1))
-    for side in (bench.ours, bench.metatrain):
-        arguments = ["train", str(options), "-o", "model.pt", "-e", "extensions"]
-        side.call(arguments, models / side.name)
+    for side in bench.sides:
+        side.train(options, models / side.name)
 
     def measure(side: Side, repeat: int) -> float:
-        model = models / side.name / "model.pt"
-        arguments = [str(model), str(data.test), *map(str, cells)]
-        # TorchScript compiles in the first calls, and again when sizes turn out to vary
-        arguments += ["--steps", str(steps), "--warm-up", str(max(10, steps // 4))]
-        result, _ = side.inside("molecular_dynamics.py", arguments, models / side.name)
-        return float(result["milliseconds"])
+        return side.md_milliseconds(models / side.name / "model.pt", data.test, cells, steps)
 
     return bench.row(f"MD step, {label}", "ms", 2 / 3, measure)
 
@@ -199,37 +181,31 @@ def _dynamics(bench: Bench, label: str, data: Data, cells: tuple[int, int, int],
 def accuracy(bench: Bench) -> list[Row]:
     """Force error on the validation set after equal times of training, schedules at their end."""
     sizes, data = bench.sizes, bench.ethanol()
-    epochs = {side.name: _epochs_for(bench, side) for side in (bench.ours, bench.metatrain)}
+    epochs = {side.name: _epochs_for(bench, side) for side in bench.sides}
     times: dict[str, list[float]] = {name: [] for name in epochs}
 
     def measure(side: Side, repeat: int) -> float:
-        place = bench.place("accuracy", side, repeat)
-        number = epochs[side.name]
-        options = write_options(
-            place / "options.yaml", data, soap_bpnn(number, sizes.log_interval), seed=repeat
-        )
-        arguments = ["train", str(options), "-o", "model.pt", "-e", "extensions"]
-        times[side.name].append(number * epoch_seconds(side.call(arguments, place)))
-        result, _ = side.inside("force_error.py", ["model.pt", str(data.valid)], place)
-        return float(result["rmse"])
+        place, number = bench.place("accuracy", side, repeat), epochs[side.name]
+        architecture = soap_bpnn(number, sizes.log_interval)
+        options = write_options(place / "options.yaml", data, architecture, seed=repeat)
+        times[side.name].append(number * side.train(options, place).epoch_seconds())
+        return side.force_error(data.valid, place)
 
-    budget = sizes.training_seconds
     told = ", ".join(f"{name} {number}" for name, number in epochs.items())
+    figure = f"force RMSE after {sizes.training_seconds:.0f} s (epochs: {told})"
     return [
-        bench.row(f"force RMSE after {budget:.0f} s (epochs: {told})", "meV/A", 1.0, measure),
+        bench.row(figure, "meV/A", 1.0, measure),
         Row("  the time that took", "s", times["ours"], times["metatrain"], None),
     ]
 
 
 def _epochs_for(bench: Bench, side: Side) -> int:
     """How many fill the time, measured as in the figure of an epoch."""
-    sizes, place = bench.sizes, bench.place("accuracy", side, -1)
-    options = write_options(
-        place / "options.yaml", bench.ethanol(), soap_bpnn(sizes.epochs, sizes.log_interval)
-    )
-    seconds = epoch_seconds(side.call(["train", str(options)], place))
+    sizes = bench.sizes
+    options = bench.options(f"accuracy/{side.name}", sizes.epochs)
+    output = side.call(["train", str(options)], bench.place("accuracy", side, -1))
     # three lines about epochs tell the time that was really taken
-    return max(3 * sizes.log_interval, round(sizes.training_seconds / seconds))
+    return max(3 * sizes.log_interval, round(sizes.training_seconds / output.epoch_seconds()))
 
 
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {

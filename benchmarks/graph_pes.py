@@ -12,16 +12,13 @@ import argparse
 import json
 import re
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from figures import EPOCH_LINE
 from inputs import Data, shipped, write_options
-from report import machine, table
-from sides import BenchmarkError, Output, Side, alternate
+from report import Row, machine, table
+from sides import Side, alternate, run_benchmark
 
 # "    12    18.7   ..." where progress is logged
 THEIR_LINE = re.compile(r"^\s+(\d+)\s+\d+\.\d\s")
@@ -47,9 +44,8 @@ class Race:
         model = {**SIZE, "num_radial": self.num_radial}
         architecture = {"name": "painn", "model": model, "training": training}
         options = write_options(place / "options.yaml", self.data, architecture, seed=repeat)
-        output = side.call(["train", str(options), "-o", "model.pt"], place)
-        found, _ = side.inside("force_error.py", ["model.pt", str(self.data.valid)], place)
-        return epoch_seconds(output, EPOCH_LINE), float(found["rmse"])
+        output = side.train(options, place)
+        return output.epoch_seconds(), side.force_error(self.data.valid, place)
 
     def theirs(self, side: Side, repeat: int) -> tuple[float, float]:
         """The same, with the loss and the offset of graph-pes's own examples."""
@@ -58,9 +54,8 @@ class Race:
         config = place / "config.yaml"
         config.write_text(json.dumps(self._their_config(place, repeat), indent=2), encoding="utf-8")
         output = side.call([str(config)], place)
-        model = place / "run" / "model.pt"
-        found, _ = side.inside("graph_pes_error.py", [str(model), str(self.data.valid)], place)
-        return epoch_seconds(output, THEIR_LINE), float(found["rmse"])
+        error = side.force_error(self.data.valid, place, "run/model.pt")
+        return output.epoch_seconds(THEIR_LINE), error
 
     def _their_config(self, place: Path, repeat: int) -> dict[str, Any]:
         painn = {
@@ -87,70 +82,41 @@ def _their_data(path: Path) -> dict[str, Any]:
     return {"+file_dataset": {"path": str(path), "cutoff": SIZE["cutoff"], "shuffle": False}}
 
 
-def epoch_seconds(output: Output, pattern: re.Pattern[str]) -> float:
-    """Between the second and the last line about an epoch, validation included."""
-    found = [(seconds, pattern.search(line)) for seconds, line in output.lines]
-    stamps = [(seconds, int(match[1])) for seconds, match in found if match]
-    if len(stamps) < 3:
-        raise BenchmarkError(f"only {len(stamps)} lines about epochs in the output of a training")
-    (started, first), (stopped, last) = stamps[1], stamps[-1]
-    return (stopped - started) / (last - first)
-
-
 def main() -> int:
     """Race, and print the table."""
-    arguments = make_parser().parse_args()
-    ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
-    theirs = Side("graph-pes", arguments.theirs.absolute(), "graph-pes-train", arguments.threads)
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = (arguments.folder or Path(temporary)).absolute()
-            print(run(arguments, ours, theirs, folder))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-painn")
     parser.add_argument("--theirs", type=Path, required=True, help="interpreter with graph-pes")
     parser.add_argument("--epochs", type=int, default=100, help="of each training (default: 100)")
     parser.add_argument("--batch-size", type=int, default=4, help="of both (default: 4)")
     parser.add_argument("--radial", type=int, default=8, help="radial functions (default: 8)")
     parser.add_argument("--repeats", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
-    parser.add_argument("--threads", type=int, default=2, help="of OpenMP (default: 2)")
-    parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
-    return parser
+    return run_benchmark(parser, race)
 
 
-def run(arguments: argparse.Namespace, ours: Side, theirs: Side, folder: Path) -> str:
+def race(arguments: argparse.Namespace, folder: Path) -> str:
     """Both sides in turn; the table, and what there is to know of the machine."""
+    ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
+    theirs = Side("graph-pes", arguments.theirs.absolute(), "graph-pes-train", arguments.threads)
     data = shipped(ours, "ethanol", folder / "ethanol")
-    race = Race(data, arguments.radial, arguments.batch_size, arguments.epochs, folder)
-    races = {ours.name: race.ours, theirs.name: race.theirs}
-    errors: dict[str, list[float]] = {name: [] for name in races}
+    equal = Race(data, arguments.radial, arguments.batch_size, arguments.epochs, folder)
+    run = {ours.name: equal.ours, theirs.name: equal.theirs}
+    errors: dict[str, list[float]] = {name: [] for name in run}
 
     def measure(side: Side, repeat: int) -> float:
-        seconds, error = races[side.name](side, repeat)
+        seconds, error = run[side.name](side, repeat)
         errors[side.name].append(error)
         return seconds
 
     seconds = alternate((ours, theirs), measure, arguments.repeats)
+    # graph-pes stands where metatrain stands in the other tables, and there is no goal
+    after = f"force RMSE after {arguments.epochs} epochs"
     rows = [
-        ("figure", *races, "ratio"),
-        _row("time of an epoch", "s", seconds),
-        _row(f"force RMSE after {arguments.epochs} epochs", "meV/A", errors),
+        Row("time of an epoch", "s", seconds[ours.name], seconds[theirs.name], None),
+        Row(after, "meV/A", errors[ours.name], errors[theirs.name], None),
     ]
-    return f"{machine() | {'threads': arguments.threads}}\n{table(rows)}"
-
-
-def _row(figure: str, unit: str, values: dict[str, list[float]]) -> tuple[str, ...]:
-    cells = [f"{median(v):.4g} {unit} ({min(v):.4g}-{max(v):.4g})" for v in values.values()]
-    ours, theirs = (median(v) for v in values.values())
-    return figure, *cells, f"{ours / theirs:.3f}"
+    cells = [("figure", *run, "ratio"), *(row.cells()[:4] for row in rows)]
+    return f"{machine() | {'threads': arguments.threads}}\n{table(cells)}"
 
 
 if __name__ == "__main__":

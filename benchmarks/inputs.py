@@ -29,6 +29,7 @@ def shipped(ours: Side, name: str, folder: Path) -> Data:
     """A shipped example, 8 : 1 : 1, divided at random but always in the same way."""
     if not (folder / "train.xyz").is_file():
         ours.call(["example", name, "."], folder)
+        # the file is in the order of one trajectory, whose first and last structures differ
         frames = read_frames(folder / f"{name}.xyz")
         random.Random(SPLIT_SEED).shuffle(frames)
         tenth = len(frames) // 10

@@ -9,16 +9,14 @@ metatrain[gap]. They take turns, A B A B; the table has median, smallest and lar
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
-import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from inputs import Data, read_frames, shipped, write_frames, write_options
-from report import machine, table
-from sides import BenchmarkError, Side, alternate
+from report import machine, spread, table
+from sides import Side, alternate, run_benchmark
 
 # what metatrain does where its options say nothing
 SOAP = {
@@ -36,94 +34,68 @@ SOAP = {
     },
 }
 KRR = {"degree": 2, "num_sparse_points": 500}
-SAME = {
+SAME: dict[str, Any] = {
     "name": "gap",
     "model": {"soap": SOAP, "krr": KRR},
     "training": {"regularizer": 1e-3},
 }
-# the same functions of the fit: metatrain has no directions
-OF_THEIRS = SAME | {"model": {"soap": SOAP, "krr": KRR | {"num_directions": 0}}}
-ENTRANTS = {
+ENTRANTS: dict[str, dict[str, Any]] = {
     "metatrain": SAME,
-    "ours, num_directions: 0": OF_THEIRS,
+    # the same functions of the fit: metatrain has no directions
+    "ours, num_directions: 0": SAME | {"model": {"soap": SOAP, "krr": KRR | {"num_directions": 0}}},
     "ours, the same options": SAME,
     "ours, our defaults": {"name": "gap"},
 }
 
 
-@dataclass
-class Race:
-    """What each has taken so far."""
-
-    data: Data
-    folder: Path
-    sides: dict[str, Side]
-    memory: dict[str, list[float]] = field(default_factory=dict)
-    errors: dict[str, list[float]] = field(default_factory=dict)
-
-    def run(self, entrant: Side, repeat: int) -> float:
-        """CPU seconds of the fit; memory and the force RMSE on the test set are kept."""
-        side = self.sides[entrant.name]
-        place = self.folder / f"{entrant.name.replace(' ', '-')}-{repeat}"
-        architecture: dict[str, Any] = ENTRANTS[entrant.name]
-        options = write_options(place / "options.yaml", self.data, architecture, precision=64)
-        arguments = [side.name, "train", str(options), "-e", "extensions"]
-        found, _ = side.inside("fit_cost.py", arguments, place)
-        error, _ = side.inside("force_error.py", ["model.pt", str(self.data.test)], place)
-        self.memory.setdefault(entrant.name, []).append(found["peak_bytes"] / 1e6)
-        self.errors.setdefault(entrant.name, []).append(error["rmse"])
-        return float(found["seconds"])
-
-
 def main() -> int:
     """Race, and print the table."""
-    arguments = make_parser().parse_args()
-    ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
-    theirs = Side("metatrain", arguments.metatrain.absolute(), "mtt", arguments.threads)
-    sides = {name: theirs if name == "metatrain" else ours for name in ENTRANTS}
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            race = Race(few(ours, arguments.structures, folder / "data"), folder, sides)
-            entrants = tuple(
-                Side(name, side.python, side.command, side.threads) for name, side in sides.items()
-            )
-            seconds = alternate(entrants, race.run, arguments.repeats)
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    rows = [("fit", "CPU time", "peak memory", "force RMSE, test")]
-    rows += [
-        (name, _cell(seconds[name], "s"), _cell(race.memory[name], "MB"),
-         _cell(race.errors[name], "meV/A"))
-        for name in ENTRANTS
-    ]  # fmt: skip
-    print(f"{machine() | {'threads': arguments.threads}}\n{table(rows)}")
-    return 0
-
-
-def few(ours: Side, number: int, folder: Path) -> Data:
-    """So many structures of the shipped ethanol for training."""
-    data = shipped(ours, "ethanol", folder)
-    write_frames(folder / "few.xyz", read_frames(data.train)[:number])
-    return Data(folder / "few.xyz", data.valid, data.test)
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-gap")
     parser.add_argument(
         "--metatrain", type=Path, required=True, help="interpreter with metatrain[gap]"
     )
     parser.add_argument("--structures", type=int, default=80, help="for training (default: 80)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: 3)")
-    parser.add_argument("--threads", type=int, default=1, help="of OpenMP (default: 1)")
-    return parser
+    return run_benchmark(parser, race, threads=1)
 
 
-def _cell(values: list[float], unit: str) -> str:
-    return f"{median(values):.3g} {unit} ({min(values):.3g}-{max(values):.3g})"
+def race(arguments: argparse.Namespace, folder: Path) -> str:
+    """The table, and what there is to know of the machine."""
+    ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
+    theirs = Side("metatrain", arguments.metatrain.absolute(), "mtt", arguments.threads)
+    data = shipped(ours, "ethanol", folder / "data")
+    write_frames(folder / "data/few.xyz", read_frames(data.train)[: arguments.structures])
+    data = Data(folder / "data/few.xyz", data.valid, data.test)
+    memory: dict[str, list[float]] = {name: [] for name in ENTRANTS}
+    errors: dict[str, list[float]] = {name: [] for name in ENTRANTS}
+
+    def measure(entrant: Side, repeat: int) -> float:
+        """CPU seconds of the fit; memory and the force RMSE on the test set are kept."""
+        place = folder / f"{entrant.name.replace(' ', '-')}-{repeat}"
+        options = write_options(place / "options.yaml", data, ENTRANTS[entrant.name], precision=64)
+        program = "metatrain" if entrant.name == "metatrain" else "ours"
+        arguments = [program, "train", str(options), "-e", "extensions"]
+        found, _ = entrant.inside("fit_cost.py", arguments, place)
+        memory[entrant.name].append(found["peak_bytes"] / 1e6)
+        errors[entrant.name].append(entrant.force_error(data.test, place))
+        return float(found["seconds"])
+
+    entrants = [
+        dataclasses.replace(theirs if name == "metatrain" else ours, name=name) for name in ENTRANTS
+    ]
+    seconds = alternate(entrants, measure, arguments.repeats)
+    rows = [
+        (
+            name,
+            spread(seconds[name], "s"),
+            spread(memory[name], "MB"),
+            spread(errors[name], "meV/A"),
+        )
+        for name in ENTRANTS
+    ]
+    cells = [("fit", "CPU time", "peak memory", "force RMSE, test"), *rows]
+    return f"{machine() | {'threads': arguments.threads}}\n{table(cells)}"
 
 
 if __name__ == "__main__":

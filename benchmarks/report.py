@@ -41,11 +41,11 @@ class Row:
         """As text, under HEADER."""
         goal = "" if self.goal is None else f"{self.goal:.3g}"
         reached = {True: "yes", False: "no", None: ""}[self.reached]
-        ours, metatrain = (_spread(values, self.unit) for values in (self.ours, self.metatrain))
+        ours, metatrain = (spread(values, self.unit) for values in (self.ours, self.metatrain))
         return self.figure, ours, metatrain, f"{self.ratio:.3f}", goal, reached
 
 
-def _spread(values: list[float], unit: str) -> str:
+def spread(values: list[float], unit: str) -> str:
     """Median (smallest-largest)."""
     return f"{median(values):.4g} {unit} ({min(values):.4g}-{max(values):.4g})"
 
@@ -61,11 +61,15 @@ def table(cells: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def write_json(path: Path, rows: list[Row], conditions: dict[str, Any]) -> None:
+def write_json(path: Path, conditions: dict[str, Any], **values: Any) -> None:
     """All values, for those who do not like medians."""
-    values = [asdict(row) | {"ratio": row.ratio, "reached": row.reached} for row in rows]
-    text = json.dumps({"conditions": conditions, "figures": values}, indent=2)
+    text = json.dumps({"conditions": conditions, **values}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
+
+
+def figures_of(rows: list[Row]) -> list[dict[str, Any]]:
+    """The rows for the file."""
+    return [asdict(row) | {"ratio": row.ratio, "reached": row.reached} for row in rows]
 
 
 def machine() -> dict[str, Any]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,24 +16,17 @@ from pathlib import Path
 from typing import Any
 
 INSIDE = Path(__file__).resolve().parent / "inside"
-PACKAGES = (
-    "metatrain",
-    "torch",
-    "metatensor-torch",
-    "metatomic-torch",
-    "metatomic-ase",
-    "vesin",
-    "ase",
-    "numpy",
-)
 # these decide speed for both; a difference would be measured as ours or theirs
 SHARED_PACKAGES = ("torch", "metatensor-torch", "metatomic-torch", "metatomic-ase", "vesin")
+PACKAGES = ("metatrain", *SHARED_PACKAGES, "ase", "numpy")
 _PRINT_VERSIONS = """
 import importlib.metadata as m, json, platform, sys
 found = {d.metadata["Name"]: d.version for d in m.distributions()}
 names = {n: v for n, v in found.items() if n in sys.argv[1:] or n.startswith("mt-")}
 print(json.dumps({"python": platform.python_version(), **names}))
 """
+# "epoch 5/40 | ..." of ours, "... Epoch:    5 | ..." of metatrain
+EPOCH_LINE = re.compile(r"\bepoch:?\s+(\d+)\b.*\|", re.IGNORECASE)
 
 
 class BenchmarkError(Exception):
@@ -44,6 +40,27 @@ class Output:
     lines: list[tuple[float, str]]
     seconds: float
     started: float  # time.monotonic(), one clock for all processes of the machine
+
+    def result(self) -> dict[str, Any]:
+        """The last line that is a JSON object: libraries may print at exit."""
+        for _, line in reversed(self.lines):
+            if line.startswith("{"):
+                result: dict[str, Any] = json.loads(line)
+                return result
+        raise BenchmarkError("a script inside an environment printed no result")
+
+    def epoch_seconds(self, pattern: re.Pattern[str] = EPOCH_LINE) -> float:
+        """Between the second and the last line about an epoch, validation included."""
+        stamps = [
+            (seconds, int(found[1]))
+            for seconds, line in self.lines
+            if (found := pattern.search(line))
+        ]
+        if len(stamps) < 3:
+            raise BenchmarkError(f"only {len(stamps)} lines about epochs in a training's output")
+        # before the second line the process warms up: caches, compilation, the first batches
+        (started, first), (stopped, last) = stamps[1], stamps[-1]
+        return (stopped - started) / (last - first)
 
 
 @dataclass(frozen=True)
@@ -69,16 +86,35 @@ class Side:
             )
         return self._run([str(script), *arguments], folder)
 
+    def train(self, options: Path, folder: Path) -> Output:
+        """Train by an options file, and leave ``model.pt`` in the folder, with its extensions."""
+        return self.call(["train", str(options), "-o", "model.pt", "-e", "extensions"], folder)
+
     def inside(
         self, script: str, arguments: Sequence[str], folder: Path, *flags: str
     ) -> tuple[dict[str, Any], Output]:
         """Run a script of the folder ``inside``; its last line is its result, in JSON."""
         output = self._run([str(self.python), *flags, str(INSIDE / script), *arguments], folder)
-        return _result(output), output
+        return output.result(), output
+
+    def force_error(self, structures: Path, folder: Path, model: str = "model.pt") -> float:
+        """Root mean square error, in meV/A, of the model that a training has left in a folder."""
+        result, _ = self.inside("force_error.py", [model, str(structures)], folder)
+        return float(result["rmse"])
+
+    def md_milliseconds(
+        self, model: Path, structures: Path, cells: tuple[int, int, int], steps: int
+    ) -> float:
+        """A step of molecular dynamics of the first structure, repeated in its directions."""
+        arguments = [str(model), str(structures), *map(str, cells)]
+        # TorchScript compiles in the first calls, and again when sizes turn out to vary
+        arguments += ["--steps", str(steps), "--warm-up", str(max(10, steps // 4))]
+        result, _ = self.inside("molecular_dynamics.py", arguments, model.parent)
+        return float(result["milliseconds"])
 
     def run_code(self, code: str, *arguments: str) -> dict[str, Any]:
         """Run a program given as text; its last line is its result, in JSON."""
-        return _result(self._run([str(self.python), "-c", code, *arguments], Path.cwd()))
+        return self._run([str(self.python), "-c", code, *arguments], Path.cwd()).result()
 
     def versions(self) -> dict[str, str]:
         """Of Python and of the packages that matter here."""
@@ -86,12 +122,15 @@ class Side:
 
     def _run(self, command: list[str], folder: Path) -> Output:
         folder.mkdir(parents=True, exist_ok=True)
+        # nothing of another Python
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+        threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         lines: list[tuple[float, str]] = []
         started = time.monotonic()
         with subprocess.Popen(
             command,
             cwd=folder,
-            env=self._environment(),
+            env={**kept, **threads, "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -99,6 +138,7 @@ class Side:
             errors="replace",
         ) as process:
             assert process.stdout is not None
+            # read line by line while it runs: the moment of a line is what is measured
             for line in process.stdout:
                 lines.append((time.monotonic() - started, line.rstrip()))
         seconds = time.monotonic() - started
@@ -106,16 +146,6 @@ class Side:
             end = "\n".join(f"  {line}" for _, line in lines[-20:])
             raise BenchmarkError(f"{self.name}: {' '.join(command)} failed:\n{end}")
         return Output(lines, seconds, started)
-
-    def _environment(self) -> dict[str, str]:
-        """Ours, with the number of threads; nothing of another Python."""
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        threads = str(self.threads)
-        return kept | {
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "PYTHONUNBUFFERED": "1",
-        }
 
 
 def alternate(
@@ -134,10 +164,25 @@ def alternate(
     return values
 
 
-def _result(output: Output) -> dict[str, Any]:
-    """The last line that is a JSON object: libraries may print at exit."""
-    for _, line in reversed(output.lines):
-        if line.startswith("{"):
-            result: dict[str, Any] = json.loads(line)
-            return result
-    raise BenchmarkError("a script inside an environment printed no result")
+def run_benchmark(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace, Path], str],
+    argv: list[str] | None = None,
+    threads: int = 2,
+) -> int:
+    """Parse a command line, measure, and print what comes of it; 1 where a command failed.
+
+    :param measure: given the arguments and a folder for all files, returns text for the terminal
+    """
+    parser.add_argument(
+        "--threads", type=int, default=threads, help="of OpenMP (default: %(default)s)"
+    )
+    parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            print(measure(arguments, (arguments.folder or Path(temporary)).absolute()))
+    except BenchmarkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

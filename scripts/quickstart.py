@@ -63,6 +63,7 @@ def molecular_dynamics(model: Path) -> tuple[float, float]:
     """Drift of the total energy (meV/atom/ps), and seconds, of a short NVE trajectory."""
     atoms = read("ethanol.xyz", index=0)
     atoms.calc = MetatomicCalculator(str(model))
+    # the Maxwell-Boltzmann distribution, by a seed; what moves or turns the whole is taken out
     spread = np.sqrt(atoms.get_masses() * units.kB * TEMPERATURE)[:, None]
     atoms.set_momenta(spread * np.random.default_rng(0).normal(size=(len(atoms), 3)))
     Stationary(atoms)

@@ -16,7 +16,7 @@ from ase import Atoms, units
 from ase.io import read
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
-from metatomic_ase import MetatomicCalculator
+from force_error import calculator_of
 
 TEMPERATURE = 300  # K
 # Short, so that both models see the same neighborhoods, whatever forces little training gave them.
@@ -38,25 +38,19 @@ def main() -> None:
     assert isinstance(atoms, Atoms)
     if math.prod(arguments.repeat) > 1:
         atoms = atoms.repeat(arguments.repeat)
-    # both trainings put the compiled code that a model needs beside it, if it needs any
-    extensions = arguments.model.parent / "extensions"
-    atoms.calc = MetatomicCalculator(
-        str(arguments.model), extensions_directory=str(extensions) if extensions.is_dir() else None
-    )
+    atoms.calc = calculator_of(arguments.model)
     MaxwellBoltzmannDistribution(atoms, temperature_K=TEMPERATURE, rng=np.random.default_rng(0))
     dynamics = VelocityVerlet(atoms, timestep=TIME_STEP * units.fs)
+    # TorchScript specializes and compiles in its first calls
     dynamics.run(arguments.warm_up)
     block = max(1, arguments.steps // BLOCKS)
-    seconds = np.median([block_seconds(dynamics, block) for _ in range(BLOCKS)])
+    edges = [time.perf_counter()]
+    for _ in range(BLOCKS):
+        dynamics.run(block)
+        edges.append(time.perf_counter())
+    seconds = np.median(np.diff(edges))
     assert np.isfinite(atoms.positions).all(), "the trajectory has left the world of numbers"
     print(json.dumps({"milliseconds": 1e3 * seconds / block, "atoms": len(atoms)}))
-
-
-def block_seconds(dynamics: VelocityVerlet, steps: int) -> float:
-    """Of this many steps."""
-    started = time.perf_counter()
-    dynamics.run(steps)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from mt_core import train
 from mt_shared.data import GraphStore
-from mt_shared.engine import Adam, ErrorSums, Loss
+from mt_shared.engine import Adam, EpochErrors, Loss
 from mt_soap_bpnn.trainer import SoapBpnnTrainer
 
 WARM_UP, STEPS = 6, 7
@@ -94,7 +94,7 @@ def main() -> None:
     mark(Loss, "__call__", "loss")
     mark(torch.autograd, "backward", "backward")
     mark(Adam, "step", "optimizer")
-    mark(ErrorSums, "update", "errors of the epoch")
+    mark(EpochErrors, "update", "errors of the epoch")
     trainer: Any = SoapBpnnTrainer
     predict = trainer.predict
 

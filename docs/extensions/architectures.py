@@ -12,8 +12,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mt_core.architectures import capability_words, stage_of
-from mt_core.architectures.listing import people_of
+from mt_core.architectures import capability_words, people_of, stage_of
 from mt_shared.options import UNSET, Hyper, dump_inline, hyper_table, read_yaml
 from mt_shared.registry import (
     CAPABILITIES,
@@ -54,6 +53,7 @@ def write_pages() -> None:
     pages = {f"{entry.name}.md": page(entry) for entry in entries}
     pages |= {"targets.inc": targets_table(entries), "abilities.inc": abilities_table(entries)}
     PAGES.mkdir(exist_ok=True)
+    # of an architecture that was renamed or removed
     for left in {path.name for path in PAGES.iterdir()} - set(pages):
         (PAGES / left).unlink()
     for name, text in pages.items():

@@ -73,13 +73,13 @@ class Example:
     name: str
     title: str
     start: Callable[[], Atoms]
+    description: str
     num_frames: int
     temperatures: tuple[float, float]  # K, one drawn for each frame
-    max_strain: float  # each component of the strain is drawn for each frame from +- this
     steps_between_frames: int
-    sampling_method: str
-    labels: tuple[str, ...]
-    description: str
+    max_strain: float = 0.0  # each component of the strain is drawn for each frame from +- this
+    sampling_method: str = LABEL_METHOD
+    labels: tuple[str, ...] = ("energy", "forces")
 
     @property
     def elements(self) -> list[str]:
@@ -101,6 +101,7 @@ def start_ice(lattice_constant: float = 6.38, oh_distance: float = 0.98) -> Atom
 
     The lattice constant (angstrom) is that of GFN2-xTB without temperature, within 0.01.
     """
+    # two lattices centred on their faces, a quarter of the diagonal apart: that of diamond
     face = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
     oxygens = lattice_constant * np.concatenate([face, face + 0.25])
     donors, bonds = _order_hydrogens(oxygens, lattice_constant)
@@ -116,12 +117,12 @@ def _order_hydrogens(oxygens: np.ndarray, lattice_constant: float) -> tuple[np.n
     All 2^16 directions of the bonds are tried; the first is taken that obeys the rules of Bernal
     and Fowler (each oxygen gives two) and whose bonds sum to zero.
     """
-    bonds = list(_find_bonds(oxygens, lattice_constant))
-    first, second = np.array([bond[0] for bond in bonds]), np.array([bond[1] for bond in bonds])
-    vectors = np.array([bond[2] for bond in bonds])
+    first, second, vectors = map(np.array, zip(*_find_bonds(oxygens, lattice_constant)))
+    # a row for each number below 2^16; its bits say which bonds point from first to second
     forward = (np.arange(2**16)[:, None] >> np.arange(16)) & 1 == 1
     donors = np.where(forward, first, second)
     gives_two = ((donors[:, :, None] == np.arange(8)).sum(axis=1) == 2).all(axis=1)
+    # the energy of a periodic cell with a dipole depends on how its images are summed up
     polarisation = np.where(forward, 1, -1) @ vectors
     allowed = gives_two & (np.linalg.norm(polarisation, axis=1) < 1e-6)
     chosen = int(np.flatnonzero(allowed)[0])
@@ -145,28 +146,26 @@ EXAMPLES = (
         name="ethanol",
         title="Ethanol at thermal distortions",
         start=start_ethanol,
-        num_frames=200,
-        temperatures=(500.0, 500.0),
-        max_strain=0.0,
-        steps_between_frames=100,
-        sampling_method="GFN2-xTB",
-        labels=("energy", "forces", "dipole"),
         description="One molecule, C2H6O, 9 atoms, without a cell; both conformations of the "
         "hydroxyl group occur.",
+        num_frames=200,
+        temperatures=(500.0, 500.0),
+        steps_between_frames=100,
+        labels=("energy", "forces", "dipole"),
     ),
     Example(
         name="ice",
         title="Strained ice",
         start=start_ice,
-        num_frames=60,
-        temperatures=(50.0, 300.0),
-        max_strain=0.03,
-        steps_between_frames=40,
-        sampling_method="GFN1-xTB",
-        labels=("energy", "forces", "stress"),
         description="Eight water molecules, 24 atoms, in a periodic cell of cubic ice (Ic) that "
         "has no dipole, the cell strained anew for every structure. One k-point, "
         "Gamma: the numbers are those of this small cell, not of bulk ice.",
+        num_frames=60,
+        temperatures=(50.0, 300.0),
+        steps_between_frames=40,
+        max_strain=0.03,
+        sampling_method="GFN1-xTB",
+        labels=("energy", "forces", "stress"),
     ),
 )
 
@@ -190,22 +189,19 @@ def sample(example: Example, seed: int) -> Iterator[Atoms]:
     rng = np.random.default_rng(seed)
     atoms = example.start()
     reference_cell = atoms.cell.array.copy()
+    # before the momenta, which are drawn for these masses
     atoms.set_masses([SAMPLING_MASS_H if s == "H" else None for s in atoms.symbols])
     atoms.calc = make_calculator(example.sampling_method)
     thermalize_momenta(atoms, example.temperatures[1], rng=rng)
     _run_langevin(atoms, example.temperatures[1], EQUILIBRATION_STEPS, rng)
     for _ in range(example.num_frames):
         temperature = rng.uniform(*example.temperatures)
-        strain = _draw_strain(example.max_strain, rng)
+        strain = rng.uniform(-example.max_strain, example.max_strain, size=(3, 3))
+        # of the nine numbers the upper six count, so that the strain is symmetric: no rotation
+        strain = np.triu(strain) + np.triu(strain, 1).T
         atoms.set_cell(reference_cell @ (np.eye(3) + strain), scale_atoms=bool(atoms.pbc.any()))
         _run_langevin(atoms, temperature, example.steps_between_frames, rng)
         yield _round_structure(atoms)
-
-
-def _draw_strain(max_strain: float, rng: np.random.Generator) -> np.ndarray:
-    """A symmetric strain (3, 3)."""
-    strain = rng.uniform(-max_strain, max_strain, size=(3, 3))
-    return np.triu(strain) + np.triu(strain, 1).T
 
 
 def _run_langevin(
@@ -230,10 +226,15 @@ def _round_structure(atoms: Atoms) -> Atoms:
     return Atoms(atoms.numbers, positions.round(6), cell=cell.round(6), pbc=atoms.pbc)
 
 
-def label(atoms: Atoms, names: tuple[str, ...], multiplicity: int | None = None) -> Labels:
+def label(
+    atoms: Atoms,
+    names: tuple[str, ...],
+    multiplicity: int | None = None,
+    method: str = LABEL_METHOD,
+) -> Labels:
     """Energy, forces, dipole, stress (3, 3) of a structure, whichever are named."""
     atoms = atoms.copy()
-    atoms.calc = make_calculator(LABEL_METHOD, LABEL_ACCURACY, multiplicity)
+    atoms.calc = make_calculator(method, LABEL_ACCURACY, multiplicity)
     labels = {name: np.asarray(atoms.calc.get_property(name, atoms)) for name in names}
     if "stress" in names:
         labels["stress"] = atoms.get_stress(voigt=False)
@@ -260,11 +261,6 @@ def format_frame(atoms: Atoms, labels: Labels) -> str:
         f"{symbol:2}" + "".join(f" {number:10.6f}" for number in row)
         for symbol, row in zip(atoms.symbols, np.concatenate(columns, axis=1), strict=True)
     ]
-    header = _format_header(atoms, properties, labels)
-    return "\n".join([str(len(atoms)), header, *rows]) + "\n"
-
-
-def _format_header(atoms: Atoms, properties: str, labels: Labels) -> str:
     entries = []
     if atoms.pbc.any():
         entries.append(f'Lattice="{_join(atoms.cell.array, 6)}"')
@@ -274,7 +270,7 @@ def _format_header(atoms: Atoms, properties: str, labels: Labels) -> str:
     if "stress" in labels:
         entries.append(f'stress="{_join(labels["stress"], 8)}"')
     entries.append('pbc="{}"'.format(" ".join("FT"[int(flag)] for flag in atoms.pbc)))
-    return " ".join(entries)
+    return "\n".join([str(len(atoms)), " ".join(entries), *rows]) + "\n"
 
 
 def _join(numbers: np.ndarray, digits: int) -> str:
@@ -359,9 +355,14 @@ def format_readme(example: Example, frames: list[Atoms], labels: list[Labels], s
         steps=example.steps_between_frames,
         strain=strain if example.max_strain else "",
         seed=seed,
-        python=".".join(str(part) for part in sys.version_info[:3]),
-        **{package: version(package) for package in ("tblite", "ase", "numpy")},
+        **versions(),
     )
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    return {"python": python} | {name: version(name) for name in ("tblite", "ase", "numpy")}
 
 
 def _format_statistics(name: str, labels: list[Labels]) -> str:
@@ -374,8 +375,8 @@ def _format_statistics(name: str, labels: list[Labels]) -> str:
     return f"| `{name}` | {what} | {unit} | {cells} |"
 
 
-def make(example: Example, folder: Path, seed: int) -> None:
-    """Sample, label and write one example into its folder."""
+def make_set(example: Example, folder: Path, seed: int) -> tuple[list[Atoms], list[Labels]]:
+    """Sample, label and write one set, with its isolated atoms, into its folder."""
     frames: list[Atoms] = []
     labels: list[Labels] = []
     for atoms in sample(example, seed):
@@ -384,13 +385,11 @@ def make(example: Example, folder: Path, seed: int) -> None:
         print(f"\r{example.name}: {len(frames)}/{example.num_frames}", end="", flush=True)
     print()
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        f"{example.name}.xyz": "".join(map(format_frame, frames, labels)),
-        "isolated_atoms.xyz": "".join(format_frame(*label_isolated(s)) for s in example.elements),
-        "README.md": format_readme(example, frames, labels, seed),
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    structures = "".join(map(format_frame, frames, labels))
+    (folder / f"{example.name}.xyz").write_text(structures, encoding="utf-8")
+    isolated = "".join(format_frame(*label_isolated(symbol)) for symbol in example.elements)
+    (folder / "isolated_atoms.xyz").write_text(isolated, encoding="utf-8")
+    return frames, labels
 
 
 # --- checks -----------------------------------------------------------------------------------
@@ -400,6 +399,7 @@ def check(example: Example, folder: Path, num_frames: int) -> list[str]:
     """Compare stored labels with computed ones, and computed ones with finite differences."""
     frames = ase.io.read(folder / f"{example.name}.xyz", index=":")
     isolated = ase.io.read(folder / "isolated_atoms.xyz", index=":")
+    # spread over the file: the trajectory may part from its method anywhere
     chosen = np.linspace(0, len(frames) - 1, num_frames).round().astype(int)
     faults = []
     for number in chosen:
@@ -421,6 +421,7 @@ def _compare(
     for name in names:
         found = np.asarray(stored.calc.results[name])
         if name == "stress":
+            # ASE keeps its six numbers, in an order of their own
             found = stored.get_stress(voigt=False)
         faults += _judge(f"{where} {name}", found - computed[name], TOLERANCES[name])
     return faults
@@ -434,81 +435,84 @@ def _judge(what: str, deviation: np.ndarray, tolerance: float) -> list[str]:
     return [] if largest <= tolerance else [line]
 
 
-def _differentiate(energy: Callable[[float], float], step: float) -> float:
-    """The derivative at zero, from four points."""
+def _slope(deformed: Callable[[float], Atoms], step: float) -> float:
+    """The derivative of the energy at zero, from four points."""
+
+    def energy(amount: float) -> float:
+        return float(label(deformed(amount), ("energy",))["energy"])
+
     inner, outer = energy(step) - energy(-step), energy(2 * step) - energy(-2 * step)
+    # the error is of the order of step^4: terms of step^2 cancel
     return (8 * inner - outer) / (12 * step)
-
-
-def _energy(atoms: Atoms) -> float:
-    return float(label(atoms, ("energy",))["energy"])
 
 
 def _check_forces(where: str, atoms: Atoms) -> list[str]:
     """Compare forces on the first and the last atom with differences of energies."""
+
+    def displaced(atom: int, axis: int, distance: float) -> Atoms:
+        moved = atoms.copy()
+        moved.positions[atom, axis] += distance
+        return moved
+
     forces = label(atoms, ("forces",))["forces"]
     deviations = [
-        forces[i, k] + _differentiate(partial(_displaced_energy, atoms, i, k), DISPLACEMENT)
+        forces[i, k] + _slope(partial(displaced, i, k), DISPLACEMENT)
         for i, k in product((0, len(atoms) - 1), range(3))
     ]
     return _judge(f"{where} finite differences of forces", np.array(deviations), FORCE_TOLERANCE)
 
 
-def _displaced_energy(atoms: Atoms, atom: int, axis: int, distance: float) -> float:
-    moved = atoms.copy()
-    moved.positions[atom, axis] += distance
-    return _energy(moved)
-
-
 def _check_stress(where: str, atoms: Atoms) -> list[str]:
     """Compare the six components of the stress with differences of energies under strain."""
+
+    def strained(i: int, j: int, amount: float) -> Atoms:
+        deformation = np.eye(3)
+        # half of it to each: a symmetric strain turns nothing
+        deformation[i, j] += amount / 2
+        deformation[j, i] += amount / 2
+        moved = atoms.copy()
+        moved.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+        return moved
+
     stress = label(atoms, ("stress",))["stress"]
     deviations = [
-        stress[i, j]
-        - _differentiate(partial(_strained_energy, atoms, i, j), STRAIN) / atoms.get_volume()
+        stress[i, j] - _slope(partial(strained, i, j), STRAIN) / atoms.get_volume()
         for i in range(3)
         for j in range(i, 3)
     ]
     return _judge(f"{where} finite differences of stress", np.array(deviations), STRESS_TOLERANCE)
 
 
-def _strained_energy(atoms: Atoms, i: int, j: int, amount: float) -> float:
-    deformation = np.eye(3)
-    deformation[i, j] += amount / 2
-    deformation[j, i] += amount / 2
-    moved = atoms.copy()
-    moved.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
-    return _energy(moved)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """What the command line asks for."""
-    names = [example.name for example in EXAMPLES]
-    parser = argparse.ArgumentParser(description="Make or check the data sets of mt-core.")
+def parse_arguments(
+    parser: argparse.ArgumentParser, sets: tuple[Example, ...], seed: int
+) -> tuple[argparse.Namespace, list[Example]]:
+    """The command line, and the sets that it names: without names all of them."""
+    names = [example.name for example in sets]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ({', '.join(names)}; all)")
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument("--frames", type=int, default=5, help="how many to compare (%(default)s)")
-    parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
-    parser.add_argument("--folder", type=Path, default=EXAMPLES_FOLDER, help="where they lie")
+    parser.add_argument("--seed", type=int, default=seed, help="default: %(default)s")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(names))
     if unknown:
-        parser.error(f"no example {', '.join(unknown)}; there are {', '.join(names)}")
-    return arguments
+        parser.error(f"no set {', '.join(unknown)}; there are {', '.join(names)}")
+    return arguments, [each for each in sets if not arguments.names or each.name in arguments.names]
 
 
 def main() -> int:
     """Make or check what is asked for; 1 if a check fails."""
-    arguments = parse_arguments()
+    parser = argparse.ArgumentParser(description="Make or check the data sets of mt-core.")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--frames", type=int, default=5, help="how many to compare (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=EXAMPLES_FOLDER, help="where they lie")
+    arguments, chosen = parse_arguments(parser, EXAMPLES, SEED)
     faults = []
-    for example in EXAMPLES:
-        if arguments.names and example.name not in arguments.names:
-            continue
+    for example in chosen:
         folder = arguments.folder / example.name
         if arguments.check:
             faults += check(example, folder, arguments.frames)
-        else:
-            make(example, folder, arguments.seed)
+            continue
+        frames, labels = make_set(example, folder, arguments.seed)
+        readme = format_readme(example, frames, labels, arguments.seed)
+        (folder / "README.md").write_text(readme, encoding="utf-8")
     for fault in faults:
         print(f"FAILED {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -14,13 +14,12 @@ what they were needed for. Each gets a folder with its structures and the isolat
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
-from make_examples import Example, format_frame, label, label_isolated, sample, start_ethanol
+from make_examples import Example, make_set, parse_arguments, start_ethanol
 
 SEED = 20260501
 # GFN2-xTB, in angstrom; the conformer that a search from one embedding ended in
@@ -60,62 +59,35 @@ SETS = (
         name="ethanol-500K",
         title="Ethanol with the forces of 500 K",
         start=start_ethanol,
+        description="One molecule, C2H6O, 9 atoms, without a cell.",
         num_frames=200,
         # GFN2-xTB is softer than density functionals: its forces deviate at this temperature by
         # the 1.206 eV/A (27.8 kcal/mol/A) that others publish for ethanol at 500 K
         temperatures=(790.0, 790.0),
-        max_strain=0.0,
         steps_between_frames=200,
-        sampling_method="GFN2-xTB",
-        labels=("energy", "forces"),
-        description="One molecule, C2H6O, 9 atoms, without a cell.",
     ),
     Example(
         name="aspirin",
         title="Aspirin at thermal distortions",
         start=start_aspirin,
+        description="One molecule, C9H8O4, 21 atoms, without a cell.",
         num_frames=150,
         temperatures=(500.0, 500.0),
-        max_strain=0.0,
         steps_between_frames=200,
-        sampling_method="GFN2-xTB",
-        labels=("energy", "forces"),
-        description="One molecule, C9H8O4, 21 atoms, without a cell.",
     ),
 )
 
 
-def make(example: Example, folder: Path, seed: int) -> None:
-    """Sample, label and write one set into its folder, and say how large its forces are."""
-    frames = list(sample(example, seed))
-    labels = [label(atoms, example.labels) for atoms in frames]
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {
-        f"{example.name}.xyz": "".join(map(format_frame, frames, labels)),
-        "isolated_atoms.xyz": "".join(format_frame(*label_isolated(s)) for s in example.elements),
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    deviation = np.std([each["forces"] for each in labels])
-    print(f"{example.name}: {len(frames)} structures, deviation of forces {deviation:.4f} eV/A")
-
-
-def main() -> int:
-    """Make what is asked for."""
-    names = [example.name for example in SETS]
+def main() -> None:
+    """Make what is asked for, and say how large the forces of each set are."""
     parser = argparse.ArgumentParser(description="Make the data sets that defaults are chosen on.")
     parser.add_argument("folder", type=Path, help="where the folders of the sets go")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ({', '.join(names)}; all)")
-    parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
-    arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(names))
-    if unknown:
-        parser.error(f"no set {', '.join(unknown)}; there are {', '.join(names)}")
-    for example in SETS:
-        if not arguments.names or example.name in arguments.names:
-            make(example, arguments.folder / example.name, arguments.seed)
-    return 0
+    arguments, chosen = parse_arguments(parser, SETS, SEED)
+    for example in chosen:
+        frames, labels = make_set(example, arguments.folder / example.name, arguments.seed)
+        deviation = np.std([each["forces"] for each in labels])
+        print(f"{example.name}: {len(frames)} structures, deviation of forces {deviation:.4f} eV/A")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -60,6 +60,7 @@ def read(data: DataSet, sets: Path, scratch: Path) -> list[Atoms]:
 
 def split(data: DataSet, frames: list[Atoms], folder: Path) -> dict[str, list[Atoms]]:
     """Write the three parts into the folder, and return them."""
+    # of one seed for all seeds of trainings: what differs is the training, not the data
     order = np.random.default_rng(0).permutation(len(frames))
     edges = [data.num_train, data.num_train + data.num_valid]
     names = ("training", "validation", "test")
@@ -102,6 +103,7 @@ def errors(model: Path, frames: list[Atoms]) -> tuple[float, float]:
 def judge(data: DataSet, frames: list[Atoms], arguments: argparse.Namespace, seed: int) -> str:
     """A row: errors on validation and test structures."""
     with tempfile.TemporaryDirectory() as folder:
+        # a training writes into the current folder
         os.chdir(folder)
         parts = split(data, frames, Path(folder))
         options = make_options(data, bool(frames[0].pbc.all()), arguments.share, seed)

@@ -8,16 +8,15 @@ in the folder already is kept.
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from distributions import DISTRIBUTIONS, Distribution, named
+from distributions import DISTRIBUTIONS, Distribution, command_line, named
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("names", nargs="*", help="distributions, as mt-painn; default: all")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the wheels")
     parser.add_argument(
@@ -33,6 +32,7 @@ def build(distribution: Distribution, folder: Path, *, isolated: bool = True) ->
     if wheel(distribution, folder).exists():
         return wheel(distribution, folder)
     options = [] if isolated else ["--no-isolation"]
+    # without --wheel: the wheel is made from the source distribution, not from the folder
     command = [sys.executable, "-m", "build", *options, "--outdir", str(folder)]
     done = subprocess.run(
         [*command, str(distribution.folder)], capture_output=True, text=True, check=False

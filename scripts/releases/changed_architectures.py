@@ -9,11 +9,15 @@ of file shall not go untested.
 
 from __future__ import annotations
 
-import argparse
-import json
-from typing import Any
-
-from distributions import BASE, BY_NAME, PACKAGES, Distribution, all_architectures
+from distributions import (
+    BASE,
+    BY_NAME,
+    PACKAGES,
+    Distribution,
+    all_architectures,
+    command_line,
+    print_matrix,
+)
 from history import changed_files, files_of
 from stages import stage
 
@@ -39,13 +43,14 @@ NONE = (
     "CONTRIBUTING.md",
     "LICENSE",
     "README.md",
+    "benchmarks/",
     "docs/",
     "scripts/",
 )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--base", help="the revision that the change starts from")
     parser.add_argument("--all", action="store_true", help="every architecture, changed or not")
     parser.add_argument("--output", metavar="KEY", help="print KEY=, as a workflow wants outputs")
@@ -54,8 +59,15 @@ def main() -> None:
         parser.error("give either --base or --all")
     known = all_architectures()
     names = sorted(known) if arguments.all else concerned(changed_files(arguments.base), known)
-    key = f"{arguments.output}=" if arguments.output else ""
-    print(key + json.dumps([job(name) for name in names]))
+    jobs = [
+        {
+            "architecture": name,
+            "environment": name.replace("_", "-"),
+            "blocks": stage(name) not in ("experimental", "deprecated"),
+        }
+        for name in names
+    ]
+    print_matrix(jobs, arguments.output)
 
 
 def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
@@ -63,6 +75,7 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
     found: set[str] = set()
     unknown = []
     for path in changed:
+        # an example of the documentation is an architecture, though docs/ concerns none
         own = [name for name, each in known.items() if path.startswith(f"{each.path}/")]
         if is_under(path, ALL):
             found.update(known)
@@ -70,12 +83,14 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
             found.update(own)
         elif not is_under(path, NONE) and not was_removed(path):
             unknown.append(path)
-    without = sorted({folder for path in unknown if (folder := folder_without_project(path))})
-    if without:
-        raise SystemExit(
-            f"packages/{without[0]} has files and no pyproject.toml, so it is no package and "
-            "nothing tests it; write one (mt new shows how it looks) or remove the folder"
-        )
+    for path in unknown:
+        parts = path.split("/")
+        in_package = parts[0] == "packages" and len(parts) > 2
+        if in_package and not (PACKAGES / parts[1] / "pyproject.toml").exists():
+            raise SystemExit(
+                f"packages/{parts[1]} has files and no pyproject.toml, so it is no package and "
+                "nothing tests it; write one (mt new shows how it looks) or remove the folder"
+            )
     if unknown:
         raise SystemExit(
             f"no rule says which architectures these concern: {', '.join(unknown)}; add one to "
@@ -95,24 +110,6 @@ def was_removed(path: str) -> bool:
     if parts[0] != "packages":
         return False
     return not (PACKAGES / parts[1]).exists() or not files_of(f"packages/{parts[1]}")
-
-
-def folder_without_project(path: str) -> str | None:
-    """The folder of packages/ that the file is in, if it has no ``pyproject.toml``."""
-    top, folder, *inside = [*path.split("/"), ""]
-    found = (
-        top == "packages" and any(inside) and not (PACKAGES / folder / "pyproject.toml").exists()
-    )
-    return folder if found else None
-
-
-def job(name: str) -> dict[str, Any]:
-    """What a job of the matrix needs to know of an architecture."""
-    return {
-        "architecture": name,
-        "environment": name.replace("_", "-"),
-        "blocks": stage(name) not in ("experimental", "deprecated"),
-    }
 
 
 if __name__ == "__main__":

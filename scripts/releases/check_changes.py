@@ -7,15 +7,14 @@ A release puts the fragments into ``CHANGELOG.md``; that it changed will do too.
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from distributions import DISTRIBUTIONS, ROOT, Distribution, no_fragment
+from distributions import DISTRIBUTIONS, ROOT, Distribution, command_line, no_fragment
 from history import changed_files
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--base", required=True, help="the revision that the change starts from")
     changed = changed_files(parser.parse_args().base)
     wrong = [no_fragment(file) for each in DISTRIBUTIONS for file in each.strays]

@@ -9,7 +9,6 @@ checked, not what stands behind them: the suite at the lowest versions does that
 
 from __future__ import annotations
 
-import argparse
 import ast
 import sys
 from collections.abc import Iterator
@@ -17,13 +16,13 @@ from functools import cache
 
 from packaging.version import Version
 
-from distributions import BY_NAME, DISTRIBUTIONS, Distribution, imports
+from distributions import BY_NAME, DISTRIBUTIONS, Distribution, command_line, imports
 from floors import floor
 from history import files_at, released_versions, tag, text_at
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    command_line(__doc__).parse_args()
     wrong = [message for each in DISTRIBUTIONS for message in faults(each)]
     print("\n".join(wrong) or "every floor of a sibling is true")
     sys.exit(bool(wrong))
@@ -40,6 +39,7 @@ def _faults(distribution: Distribution, sibling: Distribution, lowest: Version) 
     where = f"{distribution.path}/pyproject.toml requires {sibling.name}>={lowest}"
     released = {each: str(each) for each in released_versions(sibling.name)}
     if lowest not in released:
+        # of the version beside, which is not released, every name is there by definition
         if lowest != Version(sibling.version):
             yield (
                 f"{where}, which is neither released (no tag {tag(sibling.name, lowest)} here; git "
@@ -59,6 +59,7 @@ def had(distribution: Distribution, revision: str, dotted: str) -> bool:
     """Whether a revision of the distribution has this module, or this name in its module."""
     if module_file(distribution, revision, dotted):
         return True
+    # a module of that name, or a name in the module before it
     parent, _, name = dotted.rpartition(".")
     file = module_file(distribution, revision, parent)
     return file is not None and (name == "*" or name in defined(revision, file))

@@ -9,12 +9,11 @@ proves the release: itself, or every stable one).
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections.abc import Iterator
 
-from distributions import BASE, Distribution, named
+from distributions import BASE, Distribution, command_line, named
 from history import git, tag
 from stages import stable
 
@@ -23,7 +22,7 @@ HEADING = re.compile(r"^## (?P<version>\d+\.\d+\.\d+) \(\d{4}-\d{2}-\d{2}\)$", r
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("tag", help="as mt-painn-v0.2.0")
     text = parser.parse_args().tag
     match = TAG.fullmatch(text)

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from distributions import command_line
+
 DOCS = Path(__file__).parents[2] / "docs"
 DATA = DOCS / "compatibility.json"
 PAGE = DOCS / "compatibility.md"
@@ -54,7 +56,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     record = commands.add_parser("record", help="in the environment of a run: what it said")
     record.add_argument("architecture", help="its name in options files, as soap_bpnn")
@@ -83,6 +85,7 @@ def read_result(architecture: str, junit: Path) -> dict[str, Any]:
         "architecture": architecture,
         "version": version("mt-" + architecture.replace("_", "-")),
         "mt-shared": version("mt-shared"),
+        # without the word for the kind of device that it was built for, as in 2.9.0+cpu
         "torch": version("torch").split("+")[0],
         "metatomic": version("metatomic-torch"),
         "python": platform.python_version(),
@@ -105,6 +108,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 def merge(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The last of each combination, in order."""
+    # later ones replace earlier ones of the same key
     newest = {tuple(each[key] for key in KEY): each for each in results}
     return sorted(newest.values(), key=lambda each: [in_order(each[key]) for key in KEY])
 

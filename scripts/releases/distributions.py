@@ -6,8 +6,10 @@ file, and by ``hatch_plugins.py``.
 
 from __future__ import annotations
 
+import argparse
 import ast
 import difflib
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -78,6 +80,7 @@ class Distribution:
 
     @property
     def version(self) -> str:
+        # run, not imported: packages that are not installed have a version too
         scope: dict[str, str] = {}
         exec(self.about.read_text(encoding="utf-8"), scope)
         return scope["__version__"]
@@ -190,6 +193,16 @@ def named(name: str) -> Distribution:
     return known[name]
 
 
+def command_line(about: str | None, **more: Any) -> argparse.ArgumentParser:
+    """The parser of a script, described by the first line of its docstring."""
+    return argparse.ArgumentParser(description=(about or "").splitlines()[0], **more)
+
+
+def print_matrix(jobs: list[dict[str, Any]], key: str | None) -> None:
+    """The jobs of a workflow's matrix as JSON, after ``KEY=`` where it is one of its outputs."""
+    print((f"{key}=" if key else "") + json.dumps(jobs))
+
+
 def imports(path: Path) -> Iterator[Import]:
     """Every import of a file but those for type checkers alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -197,6 +210,7 @@ def imports(path: Path) -> Iterator[Import]:
 
 
 def _imports(node: ast.AST, where: str, *, at_import: bool) -> Iterator[Import]:
+    # never run, so that it may look anywhere
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
         return
     line = f"{where}:{getattr(node, 'lineno', 0)}"
@@ -206,6 +220,7 @@ def _imports(node: ast.AST, where: str, *, at_import: bool) -> Iterator[Import]:
         # a name imported from a package may be a module of it
         yield Import(line, node.module or "", at_import)
         yield from (Import(line, f"{node.module}.{each.name}", at_import) for each in node.names)
+    # what stands in a function is imported when that is called; a class runs with its module
     inside = at_import and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     for child in ast.iter_child_nodes(node):
         yield from _imports(child, where, at_import=inside)

@@ -9,7 +9,6 @@ architecture; where several name a library, the highest of their floors. torch i
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,24 +16,20 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from distributions import BASE, BY_NAME, ROOT, Distribution, all_architectures
+from distributions import BASE, BY_NAME, ROOT, Distribution, all_architectures, command_line
 
 CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def main() -> None:
-    arguments = parse_arguments()
+    parser = command_line(__doc__)
+    parser.add_argument("architecture", help="its name in options files, as soap_bpnn")
+    parser.add_argument("--torch", action="store_true", help="torch at its floor as well")
+    arguments = parser.parse_args()
     known = all_architectures()
     if arguments.architecture not in known:
         raise SystemExit(f"no architecture '{arguments.architecture}'; known: {', '.join(known)}")
     print("\n".join(pins(known[arguments.architecture], with_torch=arguments.torch)))
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("architecture", help="its name in options files, as soap_bpnn")
-    parser.add_argument("--torch", action="store_true", help="torch at its floor as well")
-    return parser.parse_args()
 
 
 def pins(architecture: Distribution, *, with_torch: bool = False) -> list[str]:
@@ -45,6 +40,7 @@ def pins(architecture: Distribution, *, with_torch: bool = False) -> list[str]:
     lowest = floors([*(BY_NAME[name] for name in BASE), architecture])
     if not with_torch:
         del lowest["torch"]
+    # a torch of its floor exists for old versions of Python only
     torch = [each for each in constraints(CONSTRAINTS) if each.name == "torch" and not with_torch]
     return [*(f"{name}=={version}" for name, version in sorted(lowest.items())), *map(str, torch)]
 

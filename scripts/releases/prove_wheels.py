@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
-from distributions import BASE, BY_NAME, Distribution, named
+from distributions import BASE, BY_NAME, Distribution, command_line, named
 from floors import floor, pins
 
 
@@ -40,10 +40,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        epilog="options of the suite follow after --",
-    )
+    parser = command_line(__doc__, epilog="options of the suite follow after --")
     parser.add_argument("architecture", help="as painn, or its distribution, as mt-painn")
     parser.add_argument("--wheels", type=Path, required=True, help="a folder of wheels")
     parser.add_argument("--requirement", help="which version of it, as mt-painn==0.1.0")

@@ -12,7 +12,6 @@ leaves every file as it was. Nothing is pushed: the tag and the commands to type
 
 from __future__ import annotations
 
-import argparse
 import re
 import subprocess
 import sys
@@ -24,7 +23,15 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from check_tag import last_release
-from distributions import DISTRIBUTIONS, ROOT, Distribution, examples, named, no_fragment
+from distributions import (
+    DISTRIBUTIONS,
+    ROOT,
+    Distribution,
+    command_line,
+    examples,
+    named,
+    no_fragment,
+)
 from history import git, tag
 
 PARTS = ("major", "minor", "patch")
@@ -32,7 +39,7 @@ CITATION = ROOT / "CITATION.cff"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("name", help="a distribution, as mt-painn, or an architecture, as painn")
     parser.add_argument("part", choices=PARTS, help="the part of the version that grows")
     arguments = parser.parse_args()
@@ -51,6 +58,7 @@ def main() -> None:
 def next_version(distribution: Distribution, part: str) -> Version:
     """The version after the last released one."""
     numbers = list(Version(last_release(distribution) or "0.0.0").release)
+    # the parts after the one that grows begin anew
     place = PARTS.index(part)
     numbers[place:] = [numbers[place] + 1, *(0 for _ in numbers[place + 1 :])]
     version = Version(".".join(map(str, numbers)))
@@ -115,6 +123,7 @@ def or_as_it_was(paths: list[Path]) -> Iterator[list[Path]]:
     """Give the files their committed state back if what is done with them fails."""
     try:
         yield paths
+    # Ctrl-C as well: half a release is worse than none
     except BaseException:
         names = [str(path) for path in paths]
         git("reset", "--quiet", "--", *names)
@@ -158,6 +167,7 @@ def older_news(sibling: Distribution, distribution: Distribution) -> list[Path]:
 def with_range(text: str, name: str, version: Version) -> str:
     """A ``pyproject.toml`` that requires the version, up to the next that may break something."""
     ceiling = f"0.{version.minor + 1}" if version.major == 0 else str(version.major + 1)
+    # as text, line by line: a writer of TOML would lose comments and order
     lines = text.splitlines(keepends=True)
     pattern = re.compile(r'^(\s*")([^"]+)(",?\s*)$')
     for number, line in enumerate(lines):

@@ -10,8 +10,6 @@ are left out, and named on the standard error: users of them keep the old one.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -24,7 +22,15 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from distributions import BASE, BY_NAME, Distribution, named, parse_project
+from distributions import (
+    BASE,
+    BY_NAME,
+    Distribution,
+    command_line,
+    named,
+    parse_project,
+    print_matrix,
+)
 from history import released_versions, tag, text_at
 from stages import stable
 
@@ -45,13 +51,16 @@ class Release:
         """Why it cannot be installed beside the new version."""
         if Version(new.version) not in range_of(self.requirements, new.name):
             yield f"{self} does not admit {new.name} {new.version}"
+        # the three of this commit are installed together, with this release beside them
         beneath = [BY_NAME[name] for name in BASE]
         for sibling in (each for each in beneath if each != new):
             wanted = range_of(self.requirements, sibling.name)
             for other in beneath:
                 there = range_of(other.requirements, sibling.name)
                 both = wanted & there
-                if wanted and there and not any(each in both for each in installable(sibling)):
+                # what can be installed: the released ones, and the one of this source
+                versions = [*released_versions(sibling.name), Version(sibling.version)]
+                if wanted and there and not any(each in both for each in versions):
                     yield (
                         f"{self} requires {sibling.name}{wanted}, and {other.name} {other.version} "
                         f"requires {sibling.name}{there}"
@@ -67,13 +76,8 @@ def range_of(requirements: list[Requirement], name: str) -> SpecifierSet:
     return found
 
 
-def installable(distribution: Distribution) -> list[Version]:
-    """Those that can be installed: the released ones, and the one of this source."""
-    return [*released_versions(distribution.name), Version(distribution.version)]
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("name", help="what is to be released, as mt-shared")
     parser.add_argument("--wheels", type=Path, help="a folder of wheels in place of the tags")
     parser.add_argument("--output", metavar="KEY", help="print KEY=, as a workflow wants outputs")
@@ -83,15 +87,15 @@ def main() -> None:
     for each in found:
         for why in each.conflicts(new):
             print(f"left out: {why}", file=sys.stderr)
-    key = f"{arguments.output}=" if arguments.output else ""
-    print(key + json.dumps([job(each) for each in found if not any(each.conflicts(new))]))
-
-
-def job(release: Release) -> dict[str, str]:
-    return {
-        "architecture": release.architecture,
-        "requirement": f"{release.distribution}=={release.version}",
-    }
+    jobs = [
+        {
+            "architecture": each.architecture,
+            "requirement": f"{each.distribution}=={each.version}",
+        }
+        for each in found
+        if not any(each.conflicts(new))
+    ]
+    print_matrix(jobs, arguments.output)
 
 
 def from_tags() -> list[Release]:

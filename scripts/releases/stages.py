@@ -6,7 +6,7 @@ import yaml
 
 from distributions import BY_NAME
 
-LIFECYCLE = BY_NAME["mt-core"].source / "lifecycle.yaml"
+LIFECYCLE = BY_NAME["mt-core"].source / "architectures/lifecycle.yaml"
 
 
 def stage(name: str) -> str | None:

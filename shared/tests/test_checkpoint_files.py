@@ -2,8 +2,9 @@
 
 import errno
 import pickle
-import zipfile
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -52,13 +53,14 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
     assert not victim.exists()
 
 
-def test_a_checkpoint_of_metatrain_is_named_as_such(tmp_path):
+def test_a_checkpoint_of_metatrain_is_named_as_such(tmp_path, monkeypatch):
     # what such a file holds besides tensors: objects of metatrain's own classes, by their names
-    data = pickle.dumps({"a": 1}, protocol=2).replace(
-        b"}", b"cmetatrain.utils.data.dataset\nDatasetInfo\n0}", 1
-    )
-    with zipfile.ZipFile(tmp_path / "model.ckpt", "w") as archive:
-        archive.writestr("model/data.pkl", data)
+    names = ("metatrain", "metatrain.utils", "metatrain.utils.data")
+    for name in names:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    info = type("DatasetInfo", (), {"__module__": names[-1]})
+    sys.modules[names[-1]].DatasetInfo = info
+    torch.save({"architecture_name": "soap_bpnn", "dataset_info": info()}, tmp_path / "model.ckpt")
     with pytest.raises(CheckpointError, match="checkpoint of metatrain"):
         read_checkpoint(tmp_path / "model.ckpt")
 

@@ -6,6 +6,7 @@ import pty
 import select
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ from mt_shared.data import (
     offsets_from_counts,
 )
 from mt_shared.engine import Adam, fit_composition, fit_scale, fixed_composition
-from mt_shared.engine.dry_run import rehearse
+from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.loss import Loss, loss_terms
-from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
+from mt_shared.engine.metrics import EpochErrors, ErrorSums, Metric, metrics_of, selection_metric
 from mt_shared.engine.optimization import Schedule
 from mt_shared.engine.prediction import Prediction
 from mt_shared.errors import DataError, OptionsError, UserError
@@ -191,19 +192,19 @@ class TestLoss:
     )
     def test_types_weights_and_short_forms(self, spec, expected):
         batch = store_of(water_like()).batch(torch.arange(3))
-        loss = Loss(loss_terms(spec, INFO.targets), ())
+        loss = Loss(loss_terms(spec, INFO.targets))
         assert float(loss(perfect_but(batch, 1.0, 0.5), batch)) == pytest.approx(expected)
 
     def test_per_structure_targets_are_not_divided(self):
         batch = store_of(water_like()).batch(torch.arange(3))
-        loss = Loss(loss_terms("mse", INFO.targets), ("energy",))
+        loss = Loss(loss_terms("mse", INFO.targets, ("energy",)))
         assert float(loss(perfect_but(batch, 1.0, 0.0), batch)) == pytest.approx(1.0)
 
     def test_missing_labels_are_masked(self):
         dataset = water_like()
         dataset.labels["energy"].values[1] = np.nan
         batch = store_of(dataset).batch(torch.arange(3))
-        loss = Loss(loss_terms("mse", INFO.targets), ())
+        loss = Loss(loss_terms("mse", INFO.targets))
         expected = np.mean([1 / 2**2, 1 / 4**2])
         assert float(loss(perfect_but(batch, 1.0, 0.0), batch)) == pytest.approx(expected)
 
@@ -212,7 +213,7 @@ class TestLoss:
         dataset.labels["energy"].values[:] = np.nan
         dataset.labels["energy"].gradients["positions"][:] = np.nan
         batch = store_of(dataset).batch(torch.arange(3))
-        loss = Loss(loss_terms("mse", INFO.targets), ())
+        loss = Loss(loss_terms("mse", INFO.targets))
         assert float(loss(perfect_but(batch, 1.0, 1.0), batch)) == 0.0
 
     @pytest.mark.parametrize(
@@ -227,18 +228,27 @@ class TestLoss:
             loss_terms(spec, INFO.targets)
 
 
+# elements without a label: an energy, a component of a force, a row of a stress and a whole one
+MISSING = {"": 1, "positions": 1, "strain": 3 + 9}
+
+
+def twice(metrics: list[Metric]) -> list[Metric]:
+    """For a model whose numbers are half an eV."""
+    return [replace(metric, factor=2 * metric.factor) for metric in metrics]
+
+
 class TestMetrics:
     def test_errors_are_in_meV_per_atom_and_meV_per_angstrom(self):
         batch = store_of(water_like()).batch(torch.arange(3))
         metrics = metrics_of(INFO.targets, "angstrom")
-        errors = ErrorSums(metrics, {"energy": 2.0}, (), torch.device("cpu"))
+        errors = EpochErrors(twice(metrics), batch.volumes, None)
         errors.update(perfect_but(batch, 1.0, 0.5), batch)
         assert [(metric.label, metric.unit) for metric in metrics] == [
             ("energy", "meV/atom"),
             ("forces", "meV/A"),
         ]
         results = errors.results()
-        # the scale of 2 turns the model's numbers into eV
+        # the scale of 2 turned the model's numbers into eV
         assert results["forces RMSE"] == pytest.approx(1000)
         assert results["energy MAE"] == pytest.approx(2000 * np.mean([1 / 2, 1 / 3, 1 / 4]))
 
@@ -248,12 +258,35 @@ class TestMetrics:
         if missing:
             dataset.labels["energy"].values[0] = np.nan
         batch = store_of(dataset).batch(torch.arange(3))
-        metrics = metrics_of(INFO.targets, "angstrom")
-        errors = ErrorSums(metrics, {"energy": 2.0}, (), torch.device("cpu"))
+        errors = EpochErrors(metrics_of(INFO.targets, "angstrom"), batch.volumes, None)
         errors.update(perfect_but(batch, np.nan, 0.5), batch)
         results = errors.results()
         assert results["energy RMSE"] == np.inf
         assert selection_metric("rmse_prod", results) == np.inf
+
+    def test_arrays_give_what_tensors_give(self):
+        """Energies by atom, the stress by volume where there is one, labels that are missing."""
+        generator = np.random.default_rng(0)
+        energy = replace(ENERGY, gradients=("positions", "strain"))
+        num_atoms, volumes = np.array([2, 3, 4]), np.array([10.0, np.nan, 20.0])
+        shapes = {"": (3, 1), "positions": (9, 3), "strain": (3, 3, 3)}
+        for metric in metrics_of({"energy": energy}, "angstrom"):
+            predicted, label = generator.normal(size=(2, *shapes[metric.gradient]))
+            label[0, 0] = np.nan
+            arrays = (predicted, label, num_atoms, volumes)
+            of_arrays = ErrorSums(metric)
+            of_arrays.add(*arrays)
+            of_tensors = ErrorSums(metric, torch.zeros(3, dtype=torch.float64))
+            of_tensors.add(*(torch.from_numpy(array) for array in arrays))
+            assert of_arrays.number == of_tensors.number == label.size - MISSING[metric.gradient]
+            assert of_arrays.rmse == pytest.approx(of_tensors.rmse, rel=1e-12)
+            assert of_arrays.mae == pytest.approx(of_tensors.mae, rel=1e-12)
+
+    def test_a_virial_without_a_volume_is_no_stress(self):
+        metric = metrics_of({"energy": replace(ENERGY, gradients=("strain",))}, "angstrom")[1]
+        errors = ErrorSums(metric)
+        errors.add(np.ones((2, 3, 3)), np.zeros((2, 3, 3)), np.ones(2), np.array([np.nan, 4.0]))
+        assert (errors.number, errors.mae) == (9, pytest.approx(1e3 / 4))
 
     def test_halving_either_error_counts_the_same(self):
         halved_energy = {"energy RMSE": 1.0, "forces RMSE": 100.0, "energy MAE": 9.0}
@@ -264,9 +297,9 @@ class TestMetrics:
 
 def test_a_dry_run_stops_where_the_loss_is_not_finite():
     store, batches = store_of(water_like()), [torch.arange(3)]
-    assert rehearse(store, batches, lambda batch: torch.tensor(1.0)).steps_per_epoch == 1
+    assert try_largest_batch(store, batches, lambda batch: torch.tensor(1.0)).steps_per_epoch == 1
     with pytest.raises(UserError, match="loss of the first step is nan"):
-        rehearse(store, batches, lambda batch: torch.tensor(np.nan))
+        try_largest_batch(store, batches, lambda batch: torch.tensor(np.nan))
 
 
 HYPERS = {
@@ -309,7 +342,7 @@ class TestAdam:
 
     def test_making_one_does_not_import_the_compiler(self):
         program = (
-            "import sys, torch\nfrom mt_shared.engine.adam import Adam\n"
+            "import sys, torch\nfrom mt_shared.engine import Adam\n"
             "w = torch.nn.Parameter(torch.ones(2))\nopt = Adam([w], 1.0, 0.0, False)\n"
             "w.sum().backward()\nopt.step()\nsys.exit('torch._dynamo' in sys.modules)"
         )
@@ -318,20 +351,26 @@ class TestAdam:
 
 class TestProgressBar:
     PROGRAM = (
-        "from mt_shared.engine.report import ProgressBar\nimport time\nbar = ProgressBar(3, 0)\n"
-        "for _ in range(3):\n    time.sleep(0.15)\n    bar.advance(0.5, 0.25)\nbar.close()"
+        "from mt_shared.engine.report import Report\nfrom pathlib import Path\nimport time\n"
+        "hypers = {'num_epochs': 3, 'log_interval': 1, 'log_mae': False}\n"
+        "report = Report(Path(), [], hypers, [])\n"
+        "losses = {'train loss': 0.5, 'val loss': 0.25, 'learning rate': 1.0}\n"
+        "for number in (1, 2, 3):\n    time.sleep(0.15)\n"
+        "    report.epoch({'epoch': number, **losses})\nreport.close()"
     )
 
-    def test_a_terminal_shows_epochs_losses_and_time(self):
+    def test_a_terminal_shows_epochs_losses_and_time(self, tmp_path):
         terminal, end = pty.openpty()
-        subprocess.run([sys.executable, "-c", self.PROGRAM], stderr=end, check=True, timeout=60)
+        program = [sys.executable, "-c", self.PROGRAM]
+        subprocess.run(program, stderr=end, check=True, timeout=60, cwd=tmp_path)
         assert select.select([terminal], [], [], 10)[0], "nothing was shown"
         shown = os.read(terminal, 65536).decode()
         assert "2/3" in shown
         assert "loss 5.00e-01, val 2.50e-01" in shown
 
-    def test_a_file_gets_no_bar(self):
-        done = subprocess.run([sys.executable, "-c", self.PROGRAM], capture_output=True, check=True)
+    def test_a_file_gets_no_bar(self, tmp_path):
+        program = [sys.executable, "-c", self.PROGRAM]
+        done = subprocess.run(program, capture_output=True, check=True, cwd=tmp_path)
         assert done.stderr == b""
 
 

@@ -15,8 +15,8 @@ from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_count
 from mt_shared.engine import Trainer, normalizations
 from mt_shared.engine.finetuning import (
     add_low_rank_updates,
-    begin,
-    choose_parameters,
+    initialize_model,
+    set_trainable,
     trained_info,
 )
 from mt_shared.errors import OptionsError
@@ -138,13 +138,13 @@ def trained_names(model):
 class TestWhichParametersTrain:
     def test_full_trains_all_but_the_heads_without_labels(self):
         model = toy(BOTH)
-        choose_parameters(model, ["mtt::other"], settings("full"))
+        set_trainable(model, ["mtt::other"], settings("full"))
         frozen = set(dict(model.named_parameters())) - set(trained_names(model))
         assert frozen == {"heads.energy.hidden.linear.weight", "heads.energy.linear.weight"}
 
     def test_heads_trains_the_heads_with_labels(self):
         model = toy(BOTH)
-        choose_parameters(model, ["mtt::other"], settings("heads"))
+        set_trainable(model, ["mtt::other"], settings("heads"))
         assert trained_names(model) == [
             "heads.mtt::other.hidden.linear.weight",
             "heads.mtt::other.linear.weight",
@@ -163,19 +163,19 @@ class TestWhichParametersTrain:
     )
     def test_heads_trains_what_patterns_name(self, patterns, expected):
         model = toy(BOTH)
-        choose_parameters(model, ["energy"], settings("heads", modules=patterns))
+        set_trainable(model, ["energy"], settings("heads", modules=patterns))
         assert trained_names(model) == expected
 
     @pytest.mark.parametrize("pattern", ["of_none", "of_al", "heads.mtt::other"])
     def test_a_pattern_that_matches_nothing_is_refused_with_the_parts(self, pattern):
         with pytest.raises(OptionsError, match=f"'{pattern}' matches nothing") as error:
-            choose_parameters(toy(BOTH), ["energy"], settings("heads", modules=[pattern]))
+            set_trainable(toy(BOTH), ["energy"], settings("heads", modules=[pattern]))
         assert "heads.energy, of_all.bias, of_all.weight, of_species" in str(error.value)
 
     def test_lora_trains_updates_and_heads(self):
         model = toy(BOTH)
         add_low_rank_updates(model, settings("lora")["config"])
-        choose_parameters(model, ["energy"], settings("lora"))
+        set_trainable(model, ["energy"], settings("lora"))
         update = "parametrizations.weight.0.low_rank"
         assert set(trained_names(model)) == {
             *(f"of_species.{update}_{part}" for part in "ab"),
@@ -206,7 +206,7 @@ class TestWhichParametersTrain:
         model = toy(replace(INFO, targets={}))
         del model.of_all, model.of_species
         with pytest.raises(OptionsError, match="no parameters"):
-            choose_parameters(model, [], settings("full"))
+            set_trainable(model, [], settings("full"))
 
 
 class TestLowRankUpdates:
@@ -425,7 +425,9 @@ class TestComposition:
     def composition(self, pretrained, **training):
         model, trainer = load(pretrained, "finetune", INFO, hypers(**training))
         shifted = [data(shift=3.0)]
-        begin(model, trained_info(INFO, shifted), trainer._known, shifted, trainer.hypers)
+        initialize_model(
+            model, trained_info(INFO, shifted), trainer._old_info, shifted, trainer.hypers
+        )
         return normalizations(model, ["energy"])["energy"].composition.copy()
 
     @pytest.fixture
@@ -434,7 +436,7 @@ class TestComposition:
 
     def test_refit_takes_the_difference_of_the_methods(self, pretrained, before):
         unshifted = load(pretrained, "finetune", INFO, hypers(**finetune()))
-        begin(unshifted[0], INFO, INFO, [data()], unshifted[1].hypers)
+        initialize_model(unshifted[0], INFO, INFO, [data()], unshifted[1].hypers)
         reference = normalizations(unshifted[0], ["energy"])["energy"].composition
         found = self.composition(pretrained, **finetune())
         np.testing.assert_allclose(found - reference, [[3.0], [3.0]])
@@ -448,7 +450,7 @@ class TestComposition:
         dataset.structures.types[:3] = 6
         more = DatasetInfo("angstrom", (1, 6, 8), {"energy": ENERGY})
         model, trainer = load(pretrained, "finetune", more, hypers(**finetune(composition="keep")))
-        begin(model, more, trainer._known, [dataset], trainer.hypers)
+        initialize_model(model, more, trainer._old_info, [dataset], trainer.hypers)
         found = normalizations(model, ["energy"])["energy"].composition
         np.testing.assert_array_equal(found[[0, 2]], before)
         assert abs(found[1, 0]) > 0.1
@@ -477,7 +479,7 @@ class TestComposition:
         compositions = []
         for shift in ([[0, 0], [0, 0]], [[1, 2], [3, 4]]):
             model, trainer = load(old, "finetune", info, hypers(**finetune()))
-            begin(model, info, info, [labelled(shift)], trainer.hypers)
+            initialize_model(model, info, info, [labelled(shift)], trainer.hypers)
             compositions.append(normalizations(model, info.targets)["mtt::atoms"].composition)
         np.testing.assert_allclose(compositions[1] - compositions[0], [[1, 2], [3, 4]])
 
@@ -498,7 +500,9 @@ class TestInheritance:
         model, trainer = load(
             pretrained, "finetune", info, hypers(**finetune(inherit_heads=wanted))
         )
-        begin(model, trained_info(info, datasets), trainer._known, datasets, trainer.hypers)
+        initialize_model(
+            model, trained_info(info, datasets), trainer._old_info, datasets, trainer.hypers
+        )
         return model
 
     def test_head_and_scale_are_copied_and_the_composition_is_refitted(self, pretrained):

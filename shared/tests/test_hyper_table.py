@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mt_shared.options import UNSET, engine_defaults, engine_schema, hyper_table
+from mt_shared.options import UNSET, engine_defaults, hyper_table
+from mt_shared.options.hypers import engine_schema
 
 ENGINE = {"$ref": "urn:mt-shared:engine:1", "unevaluatedProperties": False}
 

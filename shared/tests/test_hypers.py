@@ -5,13 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from mt_shared.errors import ArchitectureError, OptionsError
-from mt_shared.options import (
-    ENGINE_URN,
-    engine_defaults,
-    engine_schema,
-    find_faults,
-    resolve_hypers,
-)
+from mt_shared.options import engine_defaults, find_faults, resolve_hypers
+from mt_shared.options.hypers import ENGINE_URN, engine_schema
 
 MODEL_SCHEMA = {
     "type": "object",

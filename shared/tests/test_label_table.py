@@ -5,7 +5,7 @@ import pytest
 
 from mt_shared.data import Structures, label_table, offsets_from_counts
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE, Dataset, TargetLabels
-from mt_shared.data.duplicates import fingerprints
+from mt_shared.data.fingerprints import structure_fingerprints
 
 
 def make_structures(counts, seed=0):
@@ -125,17 +125,18 @@ def changed(structures, name):
 @pytest.mark.parametrize("name", ["positions", "types", "cells", "pbc"])
 def test_structures_that_differ_in_one_number_are_different(name):
     structures = make_structures([3, 2, 4])
-    equal = fingerprints(structures) == fingerprints(changed(structures, name))
+    other = changed(structures, name)
+    equal = structure_fingerprints(structures) == structure_fingerprints(other)
     assert equal.tolist() == [True, True, False]
 
 
 def test_fingerprints_depend_on_the_order_of_atoms_and_not_on_the_sign_of_zero():
     structures = make_structures([2])
     swapped = Structures(**{**vars(structures), "positions": structures.positions[::-1]})
-    assert fingerprints(structures) != fingerprints(swapped)
+    assert structure_fingerprints(structures) != structure_fingerprints(swapped)
     zero = Structures(**{**vars(structures), "cells": -0.0 * structures.cells})
     other = Structures(**{**vars(structures), "cells": 0.0 * structures.cells})
-    assert fingerprints(zero) == fingerprints(other)
+    assert structure_fingerprints(zero) == structure_fingerprints(other)
 
 
 def test_unused_labels_are_named_once():

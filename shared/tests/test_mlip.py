@@ -298,7 +298,7 @@ class TestRotations:
         same_cell = (batch.vectors.norm(dim=1) - inside.norm(dim=1)).abs() < 1e-9
         assert same_cell.any()
         torch.testing.assert_close(turned.vectors[same_cell], inside[same_cell])
-        loss = Loss(loss_terms("mse", INFO.targets), per_structure=())
+        loss = Loss(loss_terms("mse", INFO.targets))
         before, after = (
             loss(predict(make(Featured), each, training=True), each) for each in (batch, turned)
         )

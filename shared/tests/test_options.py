@@ -18,7 +18,6 @@ from mt_shared.options import (
     origins,
     read_yaml,
 )
-from mt_shared.options.load import apply_overrides
 
 SCHEMA = {
     "type": "object",
@@ -166,7 +165,8 @@ def test_flags_set_values_over_the_file():
         "architecture={training: {loss: mae}}",
         "architecture.training.atomic_baseline.energy.1=-0.5",
     ]
-    assert apply_overrides(options, flags) == {
+    loaded = load_options(options, flags)
+    assert loaded.values == {
         "training_set": [{"systems": "b.xyz", "indices": [1, 2]}],
         "architecture": {
             "name": "x",
@@ -178,7 +178,8 @@ def test_flags_set_values_over_the_file():
             },
         },
     }
-    assert options["training_set"] == [{"systems": "a.xyz"}], "the file's options were changed"
+    assert loaded.file["training_set"] == [{"systems": "a.xyz"}], "the file's options were changed"
+    assert options["training_set"] == [{"systems": "a.xyz"}], "the caller's options were changed"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_flags_set_values_over_the_file():
 )
 def test_wrong_flags_are_explained(flag, message):
     with pytest.raises(OptionsError) as error:
-        apply_overrides({"sets": [{}], "path": "a.xyz"}, [flag])
+        load_options({"sets": [{}], "path": "a.xyz"}, [flag])
     assert message in str(error.value)
 
 
@@ -314,7 +315,9 @@ def test_symbols_are_those_of_ase():
 
 
 def test_import_is_light():
-    code = "import sys, mt_shared.options.load, mt_shared.options.hypers; print(*sys.modules)"
+    code = (
+        "import sys, mt_shared.options.options_file, mt_shared.options.hypers; print(*sys.modules)"
+    )
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "jsonschema", "numpy", "ase", "mt_shared.engine"}.isdisjoint(loaded)

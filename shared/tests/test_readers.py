@@ -11,15 +11,13 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
-from mt_shared.data import read_dataset
+from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.data import Normalization, build_store, label_table, read_dataset
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE
 from mt_shared.data.readers.ase_files import read_with_ase
-from mt_shared.data.readers.columns import (
-    RESULTS_PER_ATOM,
-    RESULTS_PER_SYSTEM,
-    Wanted,
-)
+from mt_shared.data.readers.columns import ColumnSpec
 from mt_shared.data.readers.extended_xyz import read_extended_xyz
+from mt_shared.data.readers.keyed_piece import RESULTS_PER_ATOM, RESULTS_PER_SYSTEM
 from mt_shared.errors import DataError
 from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 
@@ -135,47 +133,50 @@ COMMENT_LINES = {
     "equals in a value": "energy=-1.5 name=a=b",
     "twice": "energy=1.0 energy=2.0",
 }
-KEYS = Wanted(
-    frozenset({"energy", "mu", "alpha", "stress", "virial", "note", "other", "converged"}),
-    frozenset({"forces", "q", "flag"}),
+MATRIX = ((3, 3), (9,), (6,))
+# Each key in each shape that some line or column has, and in one that none has.
+KEYS_PER_SYSTEM = ("energy", "mu", "alpha", "note", "other", "converged")
+SHAPES = ((), (2,), (3,), (4,), (2, 2))
+COLUMN_SPECS = (
+    *(ColumnSpec(key, False, shape, (shape,)) for key in KEYS_PER_SYSTEM for shape in SHAPES),
+    *(ColumnSpec(key, False, (3, 3), MATRIX) for key in ("stress", "virial")),
+    *(ColumnSpec(key, True, shape, (shape,)) for key in ("forces", "q") for shape in ((), (3,))),
+    ColumnSpec("flag", True, (), ((),)),
 )
 
 
-def assert_equal_frames(fast, by_ase):
+def column_of(piece, key):
+    """The column of one key, in its first shape."""
+    return next(column for spec, column in piece.columns.items() if spec.key == key)
+
+
+def assert_equal_pieces(fast, by_ase):
     """Same structures, and the same numbers (or the same lack of them) for each key."""
     for name in ("positions", "types", "cells", "pbc", "offsets"):
         ours, theirs = getattr(fast.structures, name), getattr(by_ase.structures, name)
         np.testing.assert_array_equal(ours, theirs, err_msg=name)
-    for key in KEYS.system | KEYS.atom:
-        ours, theirs = fast.column(key, key in KEYS.atom), by_ase.column(key, key in KEYS.atom)
-        np.testing.assert_array_equal(ours.found, theirs.found, err_msg=key)
-        for shape, (rows, values) in theirs.blocks.items():
-            if shape == (6,):  # ASE's calculators keep the stress in Voigt's order
-                values = values[:, [0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(-1, 3, 3)
-            if key in ("stress", "virial"):
-                # Rows or columns first is all the same in a symmetric matrix.
-                shape, values = (9,), values.reshape(-1, 9)
-            np.testing.assert_array_equal(ours.blocks[shape][0], rows, err_msg=key)
-            np.testing.assert_array_equal(ours.blocks[shape][1], values, err_msg=key)
-        assert len(ours.blocks) == len(theirs.blocks), key
-    for frame in range(fast.structures.num_systems):
-        ours, theirs = fast.layout(frame), by_ase.layout(frame)
+    for spec in COLUMN_SPECS:
+        ours, theirs = fast.columns[spec], by_ase.columns[spec]
+        np.testing.assert_array_equal(ours.found, theirs.found, err_msg=str(spec))
+        np.testing.assert_array_equal(ours.values, theirs.values, err_msg=str(spec))
+        assert ours.other_shapes == theirs.other_shapes, spec
+    for ours, theirs in zip(fast.keys, by_ase.keys, strict=True):
         assert set(ours.info) == set(theirs.info)
         assert set(ours.arrays) == set(theirs.arrays)
         assert set(ours.calculator) == set(theirs.calculator)
 
 
 def whole(read, path):
-    """All frames of a file as one piece."""
-    (frames,) = read(path, KEYS)
-    return frames
+    """All structures of a file as one piece."""
+    (piece,) = read(path, COLUMN_SPECS)
+    return piece
 
 
 @pytest.mark.parametrize("name", COMMENT_LINES)
 def test_comment_lines_mean_what_they_mean_to_ase(tmp_path, name):
     path = tmp_path / "one.xyz"
     path.write_text(f"2\n{COMMENT_LINES[name]}\nH 0 0 0.5\nCl 0 0 1.5\n")
-    assert_equal_frames(whole(read_extended_xyz, path), whole(read_with_ase, path))
+    assert_equal_pieces(whole(read_extended_xyz, path), whole(read_with_ase, path))
 
 
 COLUMNS = {
@@ -196,10 +197,10 @@ def test_columns_mean_what_they_mean_to_ase(tmp_path, name):
     fast, by_ase = whole(read_extended_xyz, path), whole(read_with_ase, path)
     if name == "words and flags":
         # ASE keeps flags as numbers of no use as labels; both say that the key is there.
-        assert fast.column("flag", per_atom=True).found.all()
-        assert not fast.column("flag", per_atom=True).blocks
-        by_ase = replace(by_ase, atom_columns=fast.atom_columns)
-    assert_equal_frames(fast, by_ase)
+        assert column_of(fast, "flag").other_shapes == {0: None}
+        assert column_of(by_ase, "flag").found.all()
+        by_ase = replace(by_ase, columns=fast.columns)
+    assert_equal_pieces(fast, by_ase)
 
 
 def test_frames_of_different_columns_and_keys(tmp_path):
@@ -209,8 +210,8 @@ def test_frames_of_different_columns_and_keys(tmp_path):
     full = "2\nProperties=species:S:1:pos:R:3:q:R:1 energy=1.5\nH 0 0 0 7\nH 0 0 1 8\n"
     path.write_text(bare + full + "\n" + bare + bare + full)
     fast = whole(read_extended_xyz, path)
-    assert_equal_frames(fast, read_with_ase_without_blank_lines(path))
-    assert fast.column("q", per_atom=True).found.tolist() == [False, True, False, False, True]
+    assert_equal_pieces(fast, read_with_ase_without_blank_lines(path))
+    assert column_of(fast, "q").found.tolist() == [False, True, False, False, True]
 
 
 def read_with_ase_without_blank_lines(path):
@@ -222,7 +223,7 @@ def read_with_ase_without_blank_lines(path):
 def test_chunks_join_without_a_seam(xyz, monkeypatch):
     at_once = whole(read_extended_xyz, xyz)
     monkeypatch.setattr("mt_shared.data.readers.xyz_text.CHUNK_ATOMS", 5)
-    assert_equal_frames(whole(read_extended_xyz, xyz), at_once)
+    assert_equal_pieces(whole(read_extended_xyz, xyz), at_once)
 
 
 def test_cell_vectors_after_the_atoms_go_to_ase(tmp_path):
@@ -375,7 +376,105 @@ def test_an_optional_stress_without_a_cell_is_not_used(tmp_path):
     path.write_text('1\nenergy=1.0 stress="1 0 0 0 1 0 0 0 1"\nH 0 0 0\n')
     dataset = read_dataset(spec_of(path, energy_spec(path, required=False)))
     assert "strain" not in dataset.labels["energy"].gradients
-    assert "without a cell" in dataset.notes[0]
+    assert "stress of 1 frames that are periodic nowhere, or have no cell" in dataset.notes[0]
+
+
+# Which structures have a volume, and with it a stress
+
+STRESS = "1 2 3 2 4 5 3 5 6"
+CELL = "3 0 0 0 4 0 0 0 10"
+VOLUME = 120.0
+
+
+def frame_text(pbc, stress=STRESS, cell=CELL, key="stress"):
+    lattice = f'Lattice="{cell}" ' if cell else ""
+    return f'1\n{lattice}pbc="{pbc}" energy=1.0 {key}="{stress}"\nH 0 0 0\n'
+
+
+def read_strain(tmp_path, *texts, required=True, kind="stress"):
+    path = tmp_path / "volumes.xyz"
+    path.write_text("".join(texts))
+    gradients = (GradientSpec(kind, kind, str(path), required=required),)
+    return read_dataset(spec_of(path, energy_spec(path, gradients=gradients)))
+
+
+def batch_of(dataset):
+    target = TargetInfo("energy", "eV", gradients=tuple(dataset.labels["energy"].gradients))
+    info = DatasetInfo("A", (1,), {"energy": target})
+    nothing = {"energy": Normalization(np.zeros((1, 1)), 1.0)}
+    store = build_store([dataset], info, 2.0, nothing, torch.float64)
+    return store.batch(torch.arange(len(dataset)))
+
+
+@pytest.mark.parametrize("pbc", ["T T T", "T T F", "F T F"])
+@pytest.mark.parametrize("required", [True, False])
+def test_bulk_slabs_and_wires_have_the_volume_of_the_cell_in_the_file(tmp_path, pbc, required):
+    """The label, the batch and the table divide and multiply by one and the same volume."""
+    dataset = read_strain(tmp_path, frame_text(pbc), required=required)
+    stress = np.array(STRESS.split(), dtype=float).reshape(1, 3, 3)
+    np.testing.assert_allclose(dataset.structures.volumes, [VOLUME])
+    np.testing.assert_allclose(dataset.labels["energy"].gradients["strain"], stress * VOLUME)
+    batch = batch_of(dataset)
+    np.testing.assert_array_equal(batch.volumes, dataset.structures.volumes)
+    strain = batch.targets["energy"].gradients["strain"]
+    np.testing.assert_allclose(strain / batch.volumes[:, None, None], stress)
+    row = label_table({"training": [dataset]}).rows[1]
+    assert (row.label, row.min, row.max) == ("energy stress", pytest.approx(1), pytest.approx(6))
+
+
+NO_VOLUME = {
+    "molecule in a box": frame_text("F F F", stress="0 0 0 0 0 0 0 0 0"),
+    "no cell": frame_text("F F F", cell=None),
+    "slab without a third vector": frame_text("T T F", cell="3 0 0 0 4 0 0 0 0"),
+}
+
+
+@pytest.mark.parametrize("name", NO_VOLUME)
+@pytest.mark.parametrize("required", [True, False])
+def test_a_stress_without_a_volume_is_left_out_and_said(tmp_path, name, required):
+    dataset = read_strain(tmp_path, frame_text("T T T"), NO_VOLUME[name], required=required)
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, MISSING]
+    assert (
+        "of 1 frames that are periodic nowhere, or have no cell, is not used, frame 1"
+        in (dataset.notes[0])
+    )
+    np.testing.assert_allclose(batch_of(dataset).volumes, [VOLUME, np.nan])
+
+
+@pytest.mark.parametrize("name", NO_VOLUME)
+def test_a_virial_needs_no_volume(tmp_path, name):
+    text = NO_VOLUME[name].replace("stress=", "virial=")
+    dataset = read_strain(tmp_path, text, kind="virial")
+    assert dataset.status["energy", "strain"].tolist() == [FOUND]
+    assert np.isfinite(dataset.labels["energy"].gradients["strain"]).all()
+
+
+@pytest.mark.parametrize("name", NO_VOLUME)
+def test_where_no_structure_has_a_volume_there_is_no_stress_and_it_is_said(tmp_path, name):
+    for text in (NO_VOLUME[name], NO_VOLUME[name].replace("stress=", "tension=")):
+        dataset = read_strain(tmp_path, text)
+        assert "strain" not in dataset.labels["energy"].gradients
+        said = [note for note in dataset.notes if "periodic nowhere, or have no cell" in note]
+        assert len(said) == 1 and "energy stress" in said[0]
+
+
+def test_a_stress_that_could_be_there_and_is_missing_is_refused(tmp_path):
+    bulk = frame_text("T T F").replace("stress=", "tension=")
+    with pytest.raises(DataError, match=r"frame 1 .*'stress' of target .* is missing"):
+        read_strain(tmp_path, NO_VOLUME["no cell"], bulk)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_stress_of_nan_says_nothing_where_there_is_no_volume(tmp_path, required):
+    """Bulk, slabs and molecules in one file, as ASE and others write it."""
+    nan = " ".join(["nan"] * 9)
+    texts = [frame_text("T T T"), frame_text("T T F"), frame_text("F F F", stress=nan)]
+    texts.append(frame_text("F F F", stress=nan, cell=None))
+    dataset = read_strain(tmp_path, *texts, required=required)
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, FOUND, MISSING, MISSING]
+    assert len(dataset.notes) == int(not required)
+    assert required or "2 of 4 frames lack the energy stress" in dataset.notes[0]
+    np.testing.assert_allclose(batch_of(dataset).volumes, [VOLUME, VOLUME, np.nan, np.nan])
 
 
 # Labels that are refused
@@ -458,14 +557,6 @@ def test_a_label_of_the_wrong_shape_in_one_frame(tmp_path):
 def test_a_label_that_is_text(xyz):
     with pytest.raises(DataError, match="'origin' of target 'origin' is no number"):
         read_dataset(spec_of(xyz, scalar_spec(xyz, "origin")))
-
-
-def test_a_stress_without_a_cell(tmp_path):
-    path = tmp_path / "molecule.xyz"
-    path.write_text('1\nenergy=1.0 stress="1 0 0 0 1 0 0 0 1"\nH 0 0 0\n')
-    stress = GradientSpec("stress", "stress", str(path))
-    with pytest.raises(DataError, match=r"frame 0 .*the structure has no cell"):
-        read_dataset(spec_of(path, energy_spec(path, gradients=(stress,))))
 
 
 def test_labels_of_another_number_of_frames(tmp_path, xyz, frames):

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mt_shared import registry
 from mt_shared.__about__ import __version__
 from mt_shared.errors import ArchitectureError
-from mt_shared.registry import architectures as registry
 
 GOOD_INIT = """
 class __model__:

@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
-from mt_shared.data.splits import split_dataset, split_datasets
+from mt_shared.data import (
+    Dataset,
+    Structures,
+    TargetLabels,
+    offsets_from_counts,
+    split_datasets,
+)
 from mt_shared.errors import DataError
 
 
@@ -24,6 +29,11 @@ def make_dataset(num_systems, frames=None):
         {"positions": np.repeat(frames, counts)[:, None] * np.ones(3)},
     )
     return Dataset(structures, {"energy": labels}, frames, "data.xyz")
+
+
+def split_dataset(dataset, parts, seed):
+    """The splits of one data set."""
+    return {name: split for name, (split,) in split_datasets([dataset], parts, seed).items()}
 
 
 def sizes(splits):

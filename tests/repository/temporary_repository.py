@@ -13,7 +13,7 @@ from distributions import DISTRIBUTIONS, ROOT
 
 FOLDERS = ("shared", "tests", "packages", "docs/examples", "scripts")
 FILES = ("pyproject.toml", "constraints.txt", "CITATION.cff", "hatch.toml", "hatch_plugins.py")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "benchmarks", "repository", "toys", "dist", ".*")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "repository", "toys", "dist", ".*")
 PERSON = {
     f"GIT_{role}_{what}": value
     for role in ("AUTHOR", "COMMITTER")

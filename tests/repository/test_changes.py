@@ -108,7 +108,7 @@ def test_a_base_that_git_does_not_know_is_refused(repository, script):
         (["hatch_plugins.py"], ALL),
         (["scripts/releases/floors.py"], ALL),
         (["docs/options.md", "README.md", ".github/workflows/checks.yml", ".ci/run"], []),
-        (["scripts/data/tune.py"], []),
+        (["scripts/quickstart.py", "scripts/data/tune.py", "benchmarks/inside/train.py"], []),
         (["packages/mt-gone/src/mt_gone/model.py"], []),
     ],
 )

@@ -16,7 +16,7 @@ SUITE = Path(mt_conformance.__file__).parent
 EXAMPLES = Path(mt_core.__file__).parent / "examples"
 TESTS = [
     pytest.param(node, id=f"{file.stem}::{node.name}")
-    for file in sorted(SUITE.glob("test_*.py"))
+    for file in sorted(SUITE.rglob("test_*.py"))
     for node in ast.parse(file.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
 ]
@@ -33,7 +33,7 @@ def test_a_test_says_what_is_promised_and_what_to_do_if_it_fails(test):
 
 @pytest.mark.parametrize("name", ["ethanol", "ice"])
 def test_structures_of_the_suite_are_the_first_ones_of_the_examples(name):
-    text = (SUITE / "frames" / f"{name}.xyz").read_text(encoding="utf-8")
+    text = (SUITE / "inputs/frames" / f"{name}.xyz").read_text(encoding="utf-8")
     whole = (EXAMPLES / name / f"{name}.xyz").read_text(encoding="utf-8")
     assert text and whole.startswith(text)
 

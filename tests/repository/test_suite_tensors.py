@@ -3,8 +3,6 @@
 No architecture of this repository predicts tensors yet; the model here is a sum over neighbors.
 """
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -24,7 +22,7 @@ from mt_conformance.tests import test_tensors
 from mt_conformance.tests.test_tensors import NAME, Tensors
 from mt_shared.contract import Cartesian, Spherical, TargetInfo
 
-SUBJECT = SimpleNamespace(tolerances=Tolerances())
+SAME = Tolerances().same
 NEIGHBORS = NeighborListOptions(cutoff=3.0, full_list=True, strict=True)
 TYPES = {
     "vector": Cartesian(1),
@@ -114,21 +112,21 @@ def test_a_right_model_passes(kind, sample_kind):
     test_tensors.test_tensors_are_labelled(right, Examples())
     test_tensors.test_tensors_are_not_zero(right, Examples())
     for symmetry in GUISES:
-        test_tensors.test_tensors_follow(SUBJECT, right, Examples(), symmetry)
+        test_tensors.test_tensors_follow(SAME, right, Examples(), symmetry)
 
 
 @each_sample_kind
 def test_another_order_of_the_components_is_found(sample_kind):
     wrong = tensors("spherical", sample_kind, "xyz")
     with pytest.raises(AssertionError, match=r"'o3_lambda': 1.* after a change of rotation"):
-        test_tensors.test_tensors_follow(SUBJECT, wrong, Examples(), "rotation")
+        test_tensors.test_tensors_follow(SAME, wrong, Examples(), "rotation")
 
 
 @pytest.mark.parametrize("kind", ["vector", "spherical"])
 def test_a_wrong_parity_is_found(kind):
     wrong = tensors(kind, "atom", "parity")
     with pytest.raises(AssertionError, match="after a change of inversion"):
-        test_tensors.test_tensors_follow(SUBJECT, wrong, Examples(), "inversion")
+        test_tensors.test_tensors_follow(SAME, wrong, Examples(), "inversion")
 
 
 @each_kind

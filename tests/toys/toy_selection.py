@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from mt_shared.registry import architectures as registry
+from mt_shared import registry
+from mt_shared.registry import entries
 
 VARIABLE = "TOY_RUN"
 RESULTS: dict[str, dict[str, Any]] = {}
@@ -63,7 +64,8 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Look once for what is installed: for each of a hundred toys again would take minutes."""
-    registry.installed = cache(registry.installed)
+    # under both names: `look_up` calls that of its module, everybody else imports that of the door
+    registry.installed = entries.installed = cache(entries.installed)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,7 +10,7 @@ from mt_core.options import parse_training
 from mt_core.training import training
 from mt_shared.errors import ArchitectureError
 from mt_shared.options import find_faults
-from mt_shared.registry.architectures import ArchitectureEntry, capabilities_schema
+from mt_shared.registry.entries import ArchitectureEntry, capabilities_schema
 
 ABLE = {
     "targets": {"scalar": ["system", "atom"]},

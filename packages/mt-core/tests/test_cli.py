@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from inspect import signature
@@ -198,26 +199,37 @@ def complete(*words):
     """What bash offers for the last word."""
     script = run("completion", "bash").stdout
     line = " ".join(f"'{word}'" for word in words)
+    # bash calls the function that `complete -F` names after it has set these two variables
     code = (
-        f'{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _mt; echo "${{COMPREPLY[@]}}"'
+        f"{script}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}\n"
+        "eval \"$(complete -p mt | sed 's/.*-F \\([^ ]*\\).*/\\1/')\"\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
-def test_bash_completes_commands_options_choices_and_files(tmp_path, monkeypatch):
+def test_bash_completes_commands_options_choices_files_and_folders(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "options.yaml").touch()
+    (tmp_path / "old").mkdir()
     assert complete("mt", "tr") == ["train"]
     assert complete("mt", "train", "--dr") == ["--dry-run"]
     assert complete("mt", "train", "opt") == ["options.yaml"]
+    assert complete("mt", "train", "options.yaml", "-o", "opt") == ["options.yaml"]
+    assert complete("mt", "eval", "model.pt", "opt") == ["options.yaml"]
+    assert complete("mt", "eval", "model.pt", "options.yaml", "-e", "o") == ["old"]
     assert complete("mt", "completion", "z") == ["zsh"]
 
 
-@pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_have_every_command(shell):
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
+def test_the_completion_of_each_shell_has_every_command_and_no_mistake(shell, tmp_path):
     script = run("completion", shell).stdout
     assert all(command in script for command in COMMANDS)
+    if shutil.which(shell):
+        (tmp_path / "completion").write_text(script, encoding="utf-8")
+        done = subprocess.run([shell, "-n", "completion"], cwd=tmp_path, check=False)
+        assert done.returncode == 0, "the shell cannot read it"
 
 
 def test_a_mistake_in_the_options_does_not_wait_for_torch(tmp_path):

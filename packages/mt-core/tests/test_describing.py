@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from mt_core.architectures import describing, lifecycle
+from mt_core.architectures import describing, installed, lifecycle
 from mt_core.architectures.lifecycle import LifeCycle
 from mt_core.options import parse_training
 from mt_shared.errors import ArchitectureError
@@ -26,7 +26,7 @@ def shown(monkeypatch):
 
     def describe(**facts) -> str:
         entry = ArchitectureEntry("toy", "mt-toy", "1.2.3", "mt_toy", **facts)
-        monkeypatch.setattr(describing, "look_up", lambda name, known: entry)
+        monkeypatch.setattr(describing, "look_up_entry", lambda name: entry)
         return describing.describe("toy")
 
     return describe
@@ -95,7 +95,7 @@ def test_a_deprecated_architecture_is_described_with_the_three_facts(shown, fold
 
 
 def test_one_that_is_not_installed_is_an_error_with_the_remedy(refuse, monkeypatch):
-    monkeypatch.setattr(describing, "first_party", lambda: {"far_off": LifeCycle("stable")})
+    monkeypatch.setattr(installed, "first_party", lambda: {"far_off": LifeCycle("stable")})
     assert "pip install mt-far-off" in refuse("describe far_off")
     assert "did you mean 'soap_bpnn'?" in refuse("describe soap_bpn")
 
@@ -161,6 +161,6 @@ def test_a_default_for_a_key_of_the_users_choice_is_printed_once():
 
 def test_defaults_of_a_broken_package_are_refused(monkeypatch):
     broken = ArchitectureEntry("toy", "mt-toy", "1", "mt_toy", error="its schema is gone")
-    monkeypatch.setattr("mt_shared.registry.architectures.installed", lambda: {"toy": broken})
+    monkeypatch.setattr("mt_shared.registry.entries.installed", lambda: {"toy": broken})
     with pytest.raises(ArchitectureError, match="its schema is gone"):
         describing.describe("toy", defaults=True)

@@ -116,8 +116,8 @@ def test_a_broken_torch_does_not_break_the_doctor(fake_torch, text, expected):
 
 
 def test_what_comes_after_the_one_that_ends_the_process_is_not_called_broken_itself(monkeypatch):
-    lines = [json.dumps({"name": "torch", "found": TORCH})]
-    monkeypatch.setattr(doctor, "_run_probe", lambda names: (lines, "it ends Python"))
+    output = json.dumps({"name": "torch", "found": TORCH})
+    monkeypatch.setattr(doctor, "_run_probe", lambda names: (output, "it ends Python"))
     probe = doctor.try_imports(["toy"])
     assert probe.errors["metatensor.torch"] == "it ends Python"
     assert "not tried" in probe.errors["toy"]

@@ -1,17 +1,20 @@
 """``mt eval``: errors, predictions, files."""
 
 import re
+import warnings
 from pathlib import Path
 
 import ase.io
 import metatensor.torch
 import numpy as np
 import pytest
+from ase.stress import full_3x3_to_voigt_6_stress
+from metatomic_ase import MetatomicCalculator
 
 import mt_core
-from mt_core.evaluation.evaluation import Errors, format_errors
+from mt_core.evaluation.comparison import format_errors
 from mt_core.examples.copies import EXAMPLES
-from mt_shared.engine import Metric
+from mt_shared.engine import ErrorSums, Metric
 
 RELATIVE = 1e-5  # float32, and the digits of a file
 SYSTEMS = {"read_from": "ethanol.xyz", "length_unit": "angstrom"}
@@ -52,10 +55,12 @@ def test_the_errors_are_those_of_the_written_predictions(finished):
 
 
 def test_a_prediction_of_nan_is_no_missing_label():
-    errors = Errors(Metric("energy", "", "energy", "meV/atom", 1e3))
-    errors.add(np.array([1.0, np.nan, 3.0]), np.array([1.0, np.nan, 2.0]))
+    errors = ErrorSums(Metric("energy", "", "energy", "meV/atom", 1e3, "atom"))
+    labels = np.array([[1.0], [np.nan], [2.0]])
+    sizes, volumes = np.full(3, 2), np.full(3, np.nan)
+    errors.add(np.array([[1.0], [np.nan], [4.0]]), labels, sizes, volumes)
     assert (errors.number, errors.rmse) == (2, pytest.approx(1e3 * np.sqrt(0.5)))
-    errors.add(np.array([np.nan]), np.array([1.0]))
+    errors.add(np.full((1, 1), np.nan), np.ones((1, 1)), sizes[:1], volumes[:1])
     assert "inf" in format_errors({"energy": errors})
 
 
@@ -148,6 +153,62 @@ def test_stress_is_written_for_the_periodic_structures_alone(finished, batch_siz
     assert strain.samples.values[:, 0].tolist() == [1]
     in_file = strain.values[0, :, :, 0].numpy() / 9.0**3
     np.testing.assert_allclose(in_file, boxed.get_stress(voigt=False), atol=1e-7)
+
+
+PBC = {"bulk": "TTT", "slab": "TTF", "wire": "FFT", "molecule in a box": "FFF", "molecule": ""}
+
+
+@pytest.fixture
+def mixed(finished):
+    """A file with the same molecule as bulk, slab, wire, in a box, and alone."""
+    images = {}
+    for name, pbc in PBC.items():
+        images[name] = ase.io.read("ethanol.xyz")
+        images[name].calc = None
+        if pbc:
+            images[name].set_cell([7.0, 8.0, 9.0])
+            images[name].pbc = [each == "T" for each in pbc]
+    ase.io.write("mixed.xyz", images.values(), format="extxyz")
+    return images
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_stress_is_that_of_ase_for_whatever_is_periodic(mixed, batch_size):
+    data = {"systems": SYSTEMS | {"read_from": "mixed.xyz"}}
+    for file in ("out.xyz", "out.mts"):
+        mt_core.evaluate("model.pt", data, output=file, batch_size=batch_size)
+    written = dict(zip(PBC, ase.io.read("out.xyz", ":")))
+    strain = metatensor.torch.load("out_energy.mts").block().gradient("strain")
+    assert strain.samples.values[:, 0].tolist() == [0, 1, 2], "molecules have no stress"
+    calculator = MetatomicCalculator("model.pt")
+    for row, name in enumerate(["bulk", "slab", "wire"]):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not periodic in all directions")
+            expected = calculator.get_stress(mixed[name])
+        assert np.abs(expected).max() > 1e-5, "there is a stress to compare"
+        np.testing.assert_allclose(written[name].get_stress(), expected, rtol=1e-4, atol=1e-8)
+        in_file = strain.values[row, :, :, 0].numpy() / (7.0 * 8.0 * 9.0)
+        in_file = full_3x3_to_voigt_6_stress(in_file)
+        np.testing.assert_allclose(in_file, expected, rtol=1e-4, atol=1e-8)
+    for name in ("molecule in a box", "molecule"):
+        assert "stress" not in written[name].calc.results
+        assert written[name].get_forces().shape == (9, 3)
+
+
+def test_bulk_slabs_and_molecules_of_one_file_are_compared(mixed):
+    data = {"systems": SYSTEMS | {"read_from": "mixed.xyz"}}
+    mt_core.evaluate("model.pt", data, output="labelled.xyz")
+    images = ase.io.read("labelled.xyz", ":")
+    for image in images[:3]:
+        image.calc.results["stress"] += 1e-3
+    ase.io.write("labelled.xyz", images, format="extxyz")
+    energy = {"unit": "eV", "forces": True, "stress": True, "allow_missing": True}
+    systems = SYSTEMS | {"read_from": "labelled.xyz"}
+    data = {"systems": systems, "targets": {"energy": energy}}
+    found = mt_core.evaluate("model.pt", data).errors["labelled.xyz"]
+    assert found["forces"].number == 5 * 9 * 3
+    assert found["stress"].number == 3 * 9, "bulk, slab and wire"
+    assert found["stress"].rmse == pytest.approx(1.0, rel=1e-3)
 
 
 def test_files_with_different_targets_are_numbered_as_they_are_read(finished, frames, write_xyz):

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import mt_core
-from mt_core.architectures import lifecycle
+from mt_core.architectures import find_entry
 from mt_core.evaluation.predictions import Wanted, predict
 from mt_core.examples.copies import EXAMPLES
 from mt_core.options import parse_eval
@@ -213,7 +213,7 @@ def rows(table):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_errors_on_the_old_validation_set_before_and_after_are_told(tuned, method):
-    table = tuned[method].forgetting
+    table = tuned[method].old_errors
     assert f"Forgetting check on the validation set of {old_run()} (20 structures)" in table
     log = (tuned[method].folder / "train.log").read_text()
     assert table in log
@@ -227,13 +227,13 @@ def test_errors_on_the_old_validation_set_before_and_after_are_told(tuned, metho
 
 
 def test_a_target_of_its_own_forgets_nothing(tuned):
-    for before, after in rows(tuned["other"].forgetting).values():
+    for before, after in rows(tuned["other"].old_errors).values():
         assert before == after
 
 
 def say_why(capsys, **finetune):
     result = mt_core.train(fine_tuning(num_epochs=1, **finetune), "again.pt")
-    assert result.forgetting == ""
+    assert result.old_errors == ""
     said = re.search(r"No forgetting check: (.*)", capsys.readouterr().out)
     assert said is not None
     assert "run mt eval with" in said[1]
@@ -276,12 +276,12 @@ def test_the_run_is_found_from_another_folder(copied, tmp_path, monkeypatch):
     for name in ("new.xyz", "new_validation.xyz"):
         shutil.copy(copied / name, name)
     wanted = fine_tuning(num_epochs=1, read_from=str(copied / "old.ckpt"))
-    assert "20 structures" in mt_core.train(wanted, "model.pt").forgetting
+    assert "20 structures" in mt_core.train(wanted, "model.pt").old_errors
 
 
 def test_without_the_final_evaluation_there_is_no_check(copied):
     wanted = fine_tuning(num_epochs=1) | {"final_eval": False}
-    assert mt_core.train(wanted, "model.pt").forgetting == ""
+    assert mt_core.train(wanted, "model.pt").old_errors == ""
 
 
 # ---- what is refused, before any data are read
@@ -381,7 +381,7 @@ def test_heads_of_another_unit(here):
 
 
 def test_a_method_that_the_architecture_does_not_name(here, monkeypatch):
-    entry = lifecycle.find_entry("soap_bpnn")
+    entry = find_entry("soap_bpnn")
     able = replace(entry, capabilities=entry.capabilities | {"finetuning": ["full"]})
     monkeypatch.setattr(training, "find_entry", lambda name: able)
     error = refusal(ArchitectureError, fine_tuning("lora"))
@@ -427,7 +427,7 @@ def test_a_restart_does_without_the_checkpoint_it_began_with(copied, method):
     assert (again.folder / "train.csv").read_text().count("\n") == 3
     said = (again.folder / "train.log").read_text()
     assert "No forgetting check: 'old.ckpt' is not there any more" in said
-    assert again.forgetting == ""
+    assert again.old_errors == ""
 
 
 def test_a_restart_with_a_new_element_is_refused(copied):

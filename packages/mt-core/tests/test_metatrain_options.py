@@ -142,8 +142,8 @@ def test_row_of_the_table(key, example, outcome, remark):
         assert "1 fault in the options" in str(error.value), "the error is about something else too"
         assert remark.strip(), "a refusal needs its reason in the table"
         return
-    resolved = _parse(options).resolved
-    base = _parse(BASE).resolved
+    resolved = _parse(options).complete
+    base = _parse(BASE).complete
     if outcome == "accepted":
         assert _without(resolved, key) == _without(base, key)
     else:

@@ -157,7 +157,7 @@ def test_hypers_are_completed_and_checked_with_the_rest():
     parsed = parse_training(_options(architecture=architecture), "options.yaml", _toy)
     assert parsed.architecture.model == {"cutoff": 5.0}
     assert parsed.architecture.training["atomic_baseline"] == {"energy": {1: -1.0}}
-    assert parsed.resolved["architecture"]["training"]["atomic_baseline"] == {"energy": {"H": -1}}
+    assert parsed.complete["architecture"]["training"]["atomic_baseline"] == {"energy": {"H": -1}}
     assert not parsed.architecture.unchecked
     architecture["training"] = {"batch_sze": 1, "loss": {"mtt::x": "mse"}}
     with pytest.raises(OptionsError) as error:
@@ -186,7 +186,7 @@ def test_resolved_options_train_the_same_again():
         architecture={"name": "toy", "training": {"atomic_baseline": {"energy": {"C": 1.0}}}},
     )
     first = parse_training(options, "options.yaml", _toy)
-    again = load_yaml(dump_yaml(first.resolved), "options_restart.yaml")
+    again = load_yaml(dump_yaml(first.complete), "options_restart.yaml")
     assert parse_training(again, "options_restart.yaml", _toy) == first
 
 

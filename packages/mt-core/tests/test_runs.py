@@ -9,12 +9,9 @@ import pytest
 
 from mt_core.evaluation import copy_result, result_files
 from mt_core.training import run_folder as runs
+from mt_core.training.option_changes import Change, changes, is_fixed, is_free
 from mt_core.training.run_folder import (
-    Change,
-    changes,
     create_run_folder,
-    is_fixed,
-    is_free,
     past_runs,
     run_checkpoints,
     write_options,

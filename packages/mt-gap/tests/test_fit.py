@@ -7,10 +7,8 @@ from metatomic_ase import MetatomicCalculator
 
 from mt_gap.data import gather, less
 from mt_gap.environments import by_strain, densities
-from mt_gap.fitting import fit, raw_predictions
+from mt_gap.fitting import Noise, fit, raw_predictions, unexplained
 from mt_gap.model import Gap
-from mt_gap.noise import Noise
-from mt_gap.report import unexplained
 from mt_shared.data import TargetLabels
 
 NOISE = Noise(energy=0.02, forces=0.1, virial=0.2)
@@ -19,7 +17,7 @@ NOISE = Noise(energy=0.02, forces=0.1, virial=0.2)
 def squares(model, structures):
     """Squares of the descriptors by species, summed over each structure, with their gradients.
 
-    In these features (S + L, T F F) the kernel of degree two is an inner product.
+    In these features (S + G, T F F) the kernel of degree two is an inner product.
     """
     num_features, num_systems = model.spectrum.num_features(), structures.num_systems
     shape = (model.num_species, num_features, num_features)
@@ -28,20 +26,20 @@ def squares(model, structures):
     for few in densities(model, structures, ["positions", "strain"]):
         points = model.spectrum(few.coefficients)
         products = points[:, :, None] * points[:, None, :]
-        energies[:, few.kind].index_add_(0, few.systems, products)
+        energies[:, few.species].index_add_(0, few.system, products)
         for each in few.derivatives:
             rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
             half = rows[:, :, None] * points[each.atoms][:, None, :]
-            gradients[:, few.kind].index_add_(0, each.places, half + half.transpose(1, 2))
+            gradients[:, few.species].index_add_(0, each.places, half + half.transpose(1, 2))
     return torch.cat([energies.flatten(1), by_strain(structures, gradients).flatten(1)])
 
 
 def test_fit_is_the_gaussian_process(info, hypers, dataset, frames):
     """With all environments and all directions, nothing is lost by sparse points."""
     model = Gap(hypers({"krr": {"num_sparse_points": 1000, "num_directions": 36}}).model, info)
-    data = gather(model, "energy", [dataset(frames(4))])
+    data = gather(model, [dataset(frames(4))])
     mean = TargetLabels(np.full((4, 1), data.labels.values.mean()))
-    data, new = less(data, mean), gather(model, "energy", [dataset(frames(2, seed=50))])
+    data, new = less(data, mean), gather(model, [dataset(frames(2, seed=50))])
     fit(model, data, NOISE, typical=1.0, check=lambda: None)
     found = raw_predictions(model, new.structures, ["positions", "strain"])
 
@@ -63,7 +61,7 @@ def test_predictions_are_those_of_the_model(train, dataset, frames):
     """The report's way and the engines' way leave the same of energies, forces and stress."""
     model = train(dataset(frames(6)))
     new = frames(4, seed=70)
-    left = unexplained(model, gather(model, "energy", [dataset(new)]))
+    left = unexplained(model, gather(model, [dataset(new)]))
     calculator = MetatomicCalculator(model.export(), device="cpu")
     found = {"values": [], "positions": [], "strain": []}
     for atoms in new:

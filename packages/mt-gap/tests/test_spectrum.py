@@ -69,7 +69,7 @@ def summed(model, structures, weights):
 
 
 def gradients_of_sums(model, structures, weights):
-    """Its gradients (L,), from rows of derivatives."""
+    """Its gradients (G,), from rows of derivatives."""
     length = 3 * structures.num_atoms + 9 * structures.num_systems
     found = torch.zeros(length, dtype=torch.float64)
     for few in densities(model, structures, ["positions", "strain"]):

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from mt_gap.data import gather
+from mt_gap.fitting import unexplained
 from mt_gap.model import Gap
-from mt_gap.report import unexplained
 from mt_gap.sparse_points import candidates, choose_bases
 from mt_gap.trainer import GapTrainer
 from mt_shared.contract import DatasetInfo, Interrupted, TargetInfo, read_checkpoint
@@ -23,13 +23,13 @@ from mt_shared.errors import CheckpointError, DataError, OptionsError
 
 def force_error(model, dataset):
     """Root mean square of what is left of the forces."""
-    left = unexplained(model, gather(model, "energy", [dataset])).labels.gradients["positions"]
+    left = unexplained(model, gather(model, [dataset])).labels.gradients["positions"]
     return float(np.sqrt(np.nanmean(left**2)))
 
 
 def energies_left(model, dataset):
     """What is left of the energies."""
-    return unexplained(model, gather(model, "energy", [dataset])).labels.values[:, 0]
+    return unexplained(model, gather(model, [dataset])).labels.values[:, 0]
 
 
 def restarted(file, hypers, context="restart"):

@@ -47,6 +47,7 @@ class MLIPModel(BaseModel):
     __supported_devices__ = ["cuda", "cpu"]
     __supported_dtypes__ = [torch.float32, torch.float64]
 
+    # TorchScript leaves out the branch that a Final excludes: the hook there raises an error
     has_features: Final[bool]
 
     def __init__(
@@ -102,7 +103,9 @@ class MLIPModel(BaseModel):
                 "architecture is for energies and forces only"
             )
         if self.num_features is not None:
+            # shared by all species: the features know the species of their atom
             return Head(self.num_features, target.num_subtargets, num_species=1, hidden=True)
+        # a function that returns one energy cannot say which target it is for
         if self.energy_name != "":
             raise DataError(
                 f"this architecture has one energy, '{self.energy_name}', and cannot get "

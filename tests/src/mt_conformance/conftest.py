@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from metatomic.torch import load_atomistic_model
+from metatomic.torch import AtomisticModel
 
 from mt_conformance.inputs import (
     Examples,
@@ -15,11 +15,12 @@ from mt_conformance.inputs import (
     Subject,
     dataset_info_for,
     new_model,
-    preferred_dtype,
     shared_root,
     subject_of,
 )
-from mt_conformance.runs import Predictor, Runs, exported_predictor, predictor_of
+from mt_conformance.providing import not_provided
+from mt_conformance.regression import FOLDER, kept_checkpoints
+from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, predictor_of
 from mt_shared.contract import ModelInterface
 from mt_shared.registry import installed
 
@@ -44,6 +45,7 @@ def _names(config: pytest.Config) -> list[str]:
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
+    # here and not in pytest.ini: the suite runs beside other tests, with settings of theirs
     item.add_marker(pytest.mark.filterwarnings("error", TORCHSCRIPT_ADVICE))
 
 
@@ -51,6 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     ours = [item for item in items if HERE in item.path.parents]
     unfit = [item for item in ours if not _fits(item)]
     config.hook.pytest_deselected(items=unfit)
+    # in place: pytest keeps the list that it hands out
     items[:] = [item for item in items if item not in unfit]
     for item in ours:
         _expect_failure(item)
@@ -91,6 +94,12 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 
 
 @pytest.fixture(scope="session")
+def same(subject: Subject) -> float:
+    """How closely the same physics, summed up in another order, has to agree."""
+    return subject.tolerances.same
+
+
+@pytest.fixture(scope="session")
 def shared_folders(tmp_path_factory: pytest.TempPathFactory) -> SharedFolders:
     """Folders that all workers see."""
     return SharedFolders(shared_root(tmp_path_factory.getbasetemp()))
@@ -115,18 +124,19 @@ def model(subject: Subject) -> ModelInterface:
 
 
 @pytest.fixture(scope="session")
-def exported_file(model: ModelInterface, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same model, exported."""
-    file = tmp_path_factory.mktemp("exported") / "model.pt"
-    model.export().save(str(file), collect_extensions=str(file.parent / "extensions"))
-    return file
+def exported_model(
+    model: ModelInterface, tmp_path_factory: pytest.TempPathFactory
+) -> AtomisticModel:
+    """The same model, exported to a file and loaded as an engine does."""
+    run = Run(tmp_path_factory.mktemp("exported"))
+    model.export().save(str(run.model), collect_extensions=str(run.extensions))
+    return run.exported_model()
 
 
 @pytest.fixture(scope="session")
-def exported(exported_file: Path) -> Predictor:
-    """The same model as an engine gets it."""
-    extensions = exported_file.parent / "extensions"
-    return exported_predictor(load_atomistic_model(str(exported_file), str(extensions)))
+def exported(exported_model: AtomisticModel) -> Predictor:
+    """The exported model, ready to predict."""
+    return exported_predictor(exported_model)
 
 
 @pytest.fixture(scope="session", params=["module", "exported"])
@@ -137,4 +147,13 @@ def predictor(
     if request.param == "exported":
         yield request.getfixturevalue("exported")
     else:
-        yield predictor_of(model, preferred_dtype(subject))
+        yield predictor_of(model, subject.dtype)
+
+
+@pytest.fixture
+def kept(subject: Subject) -> dict[str, Path]:
+    """The kept checkpoints by their names without ending, ``v1`` for version 1 of the model."""
+    files = kept_checkpoints(subject)
+    if not files:
+        not_provided(FOLDER, subject.name)
+    return files

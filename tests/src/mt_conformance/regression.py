@@ -17,10 +17,10 @@ import ase
 import numpy as np
 import torch
 
-from mt_conformance.inputs import Subject, epochs, subject_of
+from mt_conformance.inputs import Subject, as_dataset, epochs, subject_of
 from mt_conformance.runs import exported_predictor
 from mt_shared.contract import DatasetInfo, ModelInterface, read_checkpoint
-from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.data import Dataset, TargetLabels
 
 FOLDER = "checkpoints"
 SEEDED = "seeded"
@@ -66,6 +66,7 @@ def kept_model(subject: Subject, file: Path, context: str = "export") -> ModelIn
 def seeded_model(subject: Subject) -> ModelInterface:
     """A model as a training begins with it, with the hypers of the newest kept checkpoint."""
     checkpoint = upgraded(subject, list(kept_checkpoints(subject).values())[-1])
+    # of the kept hypers, not of today's defaults: these may change without a new version
     torch.manual_seed(0)
     info = DatasetInfo.from_dict(checkpoint["dataset_info"])
     model = subject.architecture.model_class(checkpoint["model_hypers"], info)
@@ -74,6 +75,7 @@ def seeded_model(subject: Subject) -> ModelInterface:
 
 def small_structures(atomic_types: tuple[int, ...]) -> list[ase.Atoms]:
     """A molecule and a crystal of these types, without any symmetry."""
+    # whatever types a model has, in a fixed order
     some = [atomic_types[number % len(atomic_types)] for number in (2, 1, 2, 0)]
     molecule = ase.Atoms(some, [[0, 0, 0], [1.16, 0.1, 0], [2.3, -0.1, 0.2], [3.0, 0.6, 0.4]])
     crystal = ase.Atoms(
@@ -98,25 +100,18 @@ def predictions(model: ModelInterface) -> Values:
 
 def random_dataset(info: DatasetInfo) -> Dataset:
     """Labels at random: there is nothing to be learnt, but a training to go on."""
-    frames = small_structures(info.atomic_types) * 2
+    structures = small_structures(info.atomic_types) * 2
     random = np.random.default_rng(0)
-    offsets = offsets_from_counts([len(atoms) for atoms in frames])
-    structures = Structures(
-        positions=np.concatenate([atoms.positions for atoms in frames]),
-        types=np.concatenate([atoms.numbers for atoms in frames]).astype(np.int32),
-        cells=np.stack([atoms.cell.array for atoms in frames]),
-        pbc=np.stack([atoms.pbc for atoms in frames]),
-        offsets=offsets,
-    )
+    num_atoms = sum(map(len, structures))
+    shapes = {"positions": (num_atoms, 3), "strain": (len(structures), 3, 3)}
     labels = {}
     for name, target in info.targets.items():
-        rows = offsets[-1] if target.per_atom else len(frames)
-        shapes = {"positions": (offsets[-1], 3), "strain": (len(frames), 3, 3)}
+        rows = num_atoms if target.per_atom else len(structures)
         labels[name] = TargetLabels(
             random.normal(size=(rows, *target.type.components, target.num_subtargets)),
             {each: random.normal(size=shapes[each]) for each in target.gradients},
         )
-    return Dataset(structures, labels, np.arange(len(frames)), "random labels")
+    return as_dataset(structures, labels, "random labels")
 
 
 def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
@@ -130,31 +125,23 @@ def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
     written = []
     if checkpoint is not None:
         version = subject.architecture.model_class.__checkpoint_version__
-        written.append(_copy(checkpoint, folder / f"v{version}.ckpt"))
-    for name in _names_of_values(subject):
+        file = folder / f"v{version}.ckpt"
+        if file.exists():
+            raise SystemExit(
+                f"{file} is there already: a released checkpoint is never written again"
+            )
+        written.append(Path(shutil.copyfile(checkpoint, file)))
+    kept = kept_checkpoints(subject)
+    # what is fitted in closed form has no fresh weights
+    fresh = [SEEDED] if kept and epochs(subject.capabilities) else []
+    for name in [*kept, *fresh]:
         file = folder / f"{name}.json"
         if not file.exists():
-            values = predictions(_model_named(subject, name))
-            file.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            of_seed = name == SEEDED
+            model = seeded_model(subject) if of_seed else kept_model(subject, kept[name])
+            file.write_text(json.dumps(predictions(model), indent=1) + "\n", encoding="utf-8")
             written.append(file)
     return written
-
-
-def _names_of_values(subject: Subject) -> list[str]:
-    kept = list(kept_checkpoints(subject))
-    return [*kept, SEEDED] if kept and epochs(subject.capabilities) else kept
-
-
-def _model_named(subject: Subject, name: str) -> ModelInterface:
-    if name == SEEDED:
-        return seeded_model(subject)
-    return kept_model(subject, kept_checkpoints(subject)[name])
-
-
-def _copy(checkpoint: Path, file: Path) -> Path:
-    if file.exists():
-        raise SystemExit(f"{file} is there already: a released checkpoint is never written again")
-    return Path(shutil.copyfile(checkpoint, file))
 
 
 def main() -> None:

@@ -6,5 +6,3 @@ from mt_gap.trainer import GapTrainer as __trainer__
 
 __authors__ = [("The mt developers <mt-developers@example.org>", "@mt-developers")]
 __maintainers__ = __authors__
-
-__all__ = ["__authors__", "__maintainers__", "__model__", "__trainer__", "__version__"]

@@ -48,22 +48,35 @@ class Basis:
         bending = curvature.unsqueeze(2) * self._to_directions(features)
         to_points = rows @ self.points.T
         slope = slope[atoms]
+        # along a row t: of the values k' t . p_m, of the slopes k' t . d_mk + k'' (t . p_m)
+        # (p . d_mk); in place, since (N, M, K) is the largest array of a fit
         of_directions = self._to_directions(rows).mul_(slope.unsqueeze(2))
         of_directions.addcmul_(bending[atoms], to_points.unsqueeze(2))
         return _joined(slope * to_points, of_directions)
 
     def covariance(self) -> torch.Tensor:
-        """Inner products (B, B) of the functions in the space of the kernel."""
+        r"""Inner products (B, B) of the functions in the space of the kernel.
+
+        With s = p_m . p_n, the kernel k(s) and its derivatives k' and k'' by s they are
+
+        .. math::
+
+            k, \quad k' \, p_m \cdot d_{nk}, \quad
+            k' \, d_{ml} \cdot d_{nk} + k'' \, (d_{ml} \cdot p_n) (p_m \cdot d_{nk})
+
+        of two values, a value and a slope, and two slopes.
+        """
         kernel, slope, curvature = self._kernel(self.points @ self.points.T)
-        number = self.directions.shape[1]
-        along = self._to_directions(self.points)  # p_m . d_nk
+        num_points, num_directions, _ = self.directions.shape
+        # indices m n k: p_m . d_nk
+        along = self._to_directions(self.points)
         mixed = (slope.unsqueeze(2) * along).flatten(1)
+        # indices m l n k
         flat = self.directions.flatten(0, 1)
-        both = (flat @ flat.T).view(*along.shape[:1], number, *along.shape[1:])
+        both = (flat @ flat.T).view(num_points, num_directions, num_points, num_directions)
         both = both * slope[:, None, :, None]
-        both += (
-            curvature[:, None, :, None] * along.permute(1, 2, 0).unsqueeze(3) * along.unsqueeze(1)
-        )
+        to_points = along.permute(1, 2, 0).unsqueeze(3)
+        both += curvature[:, None, :, None] * to_points * along.unsqueeze(1)
         both = both.flatten(0, 1).flatten(1)
         return torch.cat([torch.cat([kernel, mixed], 1), torch.cat([mixed.T, both], 1)])
 
@@ -87,6 +100,7 @@ class Basis:
         """The kernel with its first and second derivative by the inner product."""
         degree = self.degree
         slope = degree * similarities ** (degree - 1)
+        # of degree one it is zero, where similarities ** -1 would be infinite for some
         curvature = torch.zeros_like(slope)
         if degree > 1:
             curvature = degree * (degree - 1) * similarities ** (degree - 2)

@@ -1,27 +1,28 @@
 """What a fit learns: structures with the labels that the model does not explain yet.
 
-Letters of shapes: A atoms, S structures, L gradient labels.
+Letters of shapes: A atoms, S structures, T atomic types, G gradient labels.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from mt_gap.model import Gap
 from mt_shared.contract import TargetInfo
 from mt_shared.data import (
     Dataset,
     Structures,
     TargetLabels,
+    array_fingerprint,
     composition_term,
     concatenate,
     gather_labels,
     species_of,
 )
-from mt_shared.model import BaseModel
+from mt_shared.engine import without_repulsion
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Data:
 
     @property
     def gradients(self) -> list[str]:
-        """Of ``positions`` and ``strain``, those of which there are labels."""
+        """The gradients, ``positions`` and ``strain``, of which there are labels."""
         found = self.labels.gradients.items()
         return [name for name, array in found if np.isfinite(array).any()]
 
@@ -51,19 +52,20 @@ class Data:
         )
 
     def flat_gradients(self) -> torch.Tensor:
-        """The gradient labels (L,) in the order of :class:`mt_gap.environments.Environments`."""
-        num_atoms, num_systems = self.structures.num_atoms, self.structures.num_systems
+        """The gradient labels (G,) in the order of :class:`mt_gap.environments.Derivatives`."""
+        # a data set without forces or without stress has no array of them: none of these is known
         missing = {
-            "positions": np.full((num_atoms, 3), np.nan),
-            "strain": np.full((num_systems, 3, 3), np.nan),
+            "positions": np.full(3 * self.structures.num_atoms, np.nan),
+            "strain": np.full(9 * self.structures.num_systems, np.nan),
         }
-        found = [self.labels.gradients.get(name, array) for name, array in missing.items()]
-        return torch.from_numpy(np.concatenate([array.ravel() for array in found]))
+        found = missing | self.labels.gradients
+        return torch.from_numpy(np.concatenate([found[name].ravel() for name in missing]))
 
 
-def gather(model: BaseModel, name: str, datasets: list[Dataset]) -> Data:
-    """The labels as they are."""
-    info = model.dataset_info
+def gather(model: Gap, datasets: list[Dataset]) -> Data:
+    """Structures and labels, less the repulsion of nuclei where the model has it."""
+    info, name = model.dataset_info, model.energy_name
+    datasets = without_repulsion(model, datasets)
     structures = concatenate([dataset.structures for dataset in datasets])
     species = species_of(structures, info.atomic_types)
     return Data(structures, species, gather_labels(datasets, name, info.targets[name]))
@@ -87,9 +89,6 @@ def without_composition(data: Data, target: TargetInfo, composition: np.ndarray)
 def fingerprint(data: Data) -> str:
     """A hash that is the same for the same structures with the same labels."""
     structures, labels = data.structures, data.labels
-    arrays = [structures.positions, structures.types, structures.periodic_cells, structures.offsets]
-    arrays += [labels.values, *(labels.gradients[name] for name in sorted(labels.gradients))]
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+    gradients = [labels.gradients[name] for name in sorted(labels.gradients)]
+    of_structures = (structures.positions, structures.types, structures.periodic_cells)
+    return array_fingerprint([*of_structures, structures.offsets, labels.values, *gradients])

@@ -43,6 +43,7 @@ class Gap(BaseModel):
         super().__init__(hypers, dataset_info, soap["cutoff"]["radius"], zbl=hypers["zbl"])
         self.expansion = Expansion(soap, self.atomic_types)
         self.spectrum = PowerSpectrum(soap["basis"]["max_angular"], self.expansion.num_channels)
+        # a kernel compares atoms of the same type: each has sparse points of its own
         sums = [SparseSum(hypers["krr"]["degree"]) for _ in self.atomic_types]
         self.sums = torch.nn.ModuleList(sums)
         self.energy_name = ""
@@ -90,14 +91,6 @@ class Gap(BaseModel):
         """Whether there are sparse points."""
         return any(len(sparse_sum.weights) > 0 for sparse_sum in self.sparse_sums())
 
-    def raw_energies(self, features: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
-        """Energies of atoms (A,), without scale and composition, from descriptors (A, F)."""
-        energies = torch.zeros(len(species), dtype=features.dtype, device=features.device)
-        for kind, sparse_sum in enumerate(self.sums):
-            atoms = torch.nonzero(species == kind)[:, 0]
-            energies = energies.index_add(0, atoms, sparse_sum(features[atoms]))
-        return energies
-
     def forward(
         self,
         systems: List[System],
@@ -113,7 +106,11 @@ class Gap(BaseModel):
         species = self.type_to_species[torch.cat(types).to(torch.int64)]
         owner = torch.cat(owners).to(torch.int64)
 
-        raw = self.raw_energies(self.spectrum(self.expansion(systems)), species)
+        features = self.spectrum(self.expansion(systems))
+        raw = torch.zeros(len(species), dtype=features.dtype, device=features.device)
+        for kind, sparse_sum in enumerate(self.sums):
+            atoms = torch.nonzero(species == kind)[:, 0]
+            raw = raw.index_add(0, atoms, sparse_sum(features[atoms]))
         atomic: Dict[str, torch.Tensor] = {}
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(raw.unsqueeze(1), species)
@@ -122,6 +119,7 @@ class Gap(BaseModel):
                 systems, self.neighbor_list, self.type_to_species, self.num_species
             )
             repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
+            # the graph has its atoms sorted by species: slot says where each atom of the systems is
             for name, factor in self.repelled.items():
                 atomic[name] = atomic[name] + factor * repulsion[slot].unsqueeze(1)
 

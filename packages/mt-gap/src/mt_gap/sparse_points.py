@@ -1,7 +1,7 @@
 """The sparse points of a model, chosen from the structures that it is fitted to.
 
-Letters of shapes: A atoms, F features, K directions of a point, M sparse points, N rows of
-derivatives.
+Letters of shapes: A atoms, C channels, F features, K directions of a point, M sparse points,
+N rows of derivatives, Q mixed channels, T species.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 from mt_gap.basis import Basis
 from mt_gap.environments import BATCH_ATOMS, batches, densities, systems_of
 from mt_gap.model import Gap
-from mt_gap.selection import farthest_points, mixings, shares, tangents
 from mt_shared.data import Structures
 from mt_shared.options import SYMBOLS
 
@@ -28,26 +27,43 @@ CANDIDATES = 20
 CANDIDATES_OF_ELEMENT = 4
 """The same for the sparse points of each element, where there are so many."""
 
+SAME = 1e-6
+"""Distance of two descriptors of unit length, below which one of them adds nothing."""
+
+NEGLIGIBLE = 1e-6
+"""Mean square of a channel, by that of the largest one, below which it is left out."""
+
 
 def choose_bases(model: Gap, structures: Structures, gradients: list[str]) -> list[Basis]:
     """Sparse points with their directions, for each element; for a new model, its channels too.
 
     :param gradients: of ``positions`` and ``strain``, those that will be fitted
     """
-    hypers = model.hypers["krr"]
-    structures = candidates(structures, hypers["num_sparse_points"])
+    krr = model.hypers["krr"]
+    structures = candidates(structures, krr["num_sparse_points"])
     features = describe(model, structures)
     species = model.type_to_species[torch.tensor(structures.types, dtype=torch.int64)]
     atoms = [torch.nonzero(species == kind)[:, 0] for kind in range(model.num_species)]
-    numbers = shares([len(part) for part in atoms], hypers["num_sparse_points"])
-    chosen = [part[farthest_points(features[part], size)] for part, size in zip(atoms, numbers)]
-    _say_points(model, [len(part) for part in atoms], numbers, [len(part) for part in chosen])
-    directions = choose_directions(model, structures, gradients, torch.cat(chosen))
-    parts = directions.split([len(part) for part in chosen])
+    wanted = shares([len(part) for part in atoms], krr["num_sparse_points"])
+    chosen = [part[farthest_points(features[part], size)] for part, size in zip(atoms, wanted)]
+    numbers = [len(part) for part in chosen]
+    symbols = [SYMBOLS[number - 1] for number in model.atomic_types]
+    listed = ", ".join(f"{symbol} {number}" for symbol, number in zip(symbols, numbers))
+    line = f"Sparse points: {sum(numbers)} ({listed})"
+    if len(features) < krr["num_sparse_points"]:
+        line += f"; {krr['num_sparse_points']} were asked for, but the data have "
+        line += f"{len(features)} environments"
+    if sum(numbers) < sum(wanted):
+        line += f"; {sum(wanted) - sum(numbers)} more would be copies of these"
+    log.info(line)
+    directions = choose_directions(model, structures, gradients, torch.cat(chosen)).split(numbers)
     return [
-        Basis(hypers["degree"], features[part], axes)
-        for part, axes in zip(chosen, parts, strict=True)
+        Basis(krr["degree"], features[part], axes)
+        for part, axes in zip(chosen, directions, strict=True)
     ]
+
+
+# ---- which environments
 
 
 def candidates(structures: Structures, num_points: int) -> Structures:
@@ -67,6 +83,46 @@ def candidates(structures: Structures, num_points: int) -> Structures:
     return structures.subset(sorted(chosen))
 
 
+def shares(available: list[int], number: int) -> list[int]:
+    """How many of ``number`` points each of T species gets: the same, as far as it has so many.
+
+    At least one, where there are any.
+    """
+    found = [0] * len(available)
+    # what the rarest cannot use is shared out among those that follow
+    rarest_first = sorted(range(len(available)), key=lambda kind: available[kind])
+    for place, kind in enumerate(rarest_first):
+        share = max(1, round(number / (len(available) - place)))
+        found[kind] = min(available[kind], share)
+        number -= found[kind]
+    return found
+
+
+def farthest_points(features: torch.Tensor, number: int) -> torch.Tensor:
+    """Indices (M,) of environments, each the farthest from all that were chosen before.
+
+    The first is the one farthest from the mean. Fewer than ``number`` where the others are copies
+    of chosen ones.
+
+    :param features: descriptors of unit length, (A, F)
+    """
+    chosen: list[int] = []
+    # the nearer a descriptor is to a chosen one, the larger is their inner product
+    nearest = features @ features.mean(0)
+    while len(chosen) < number:
+        farthest = int(nearest.argmin())
+        # of unit vectors, |p - q|^2 = 2 - 2 p . q
+        if chosen and 2 - 2 * float(nearest[farthest]) < SAME**2:
+            break
+        chosen.append(farthest)
+        products = features @ features[farthest]
+        nearest = products if len(chosen) == 1 else torch.maximum(nearest, products)
+    return torch.tensor(chosen, dtype=torch.int64)
+
+
+# ---- which channels
+
+
 def describe(model: Gap, structures: Structures) -> torch.Tensor:
     """Descriptors (A, F) of all atoms; for a new model, in the channels that these atoms need."""
     parts = [
@@ -75,23 +131,36 @@ def describe(model: Gap, structures: Structures) -> torch.Tensor:
     ]
     coefficients = [torch.cat(part) for part in zip(*parts, strict=True)]
     if not model.is_fitted:
-        mix_channels(model, coefficients)
+        # sparse points are descriptors in the channels of their model: those are chosen once
+        found = mixings(coefficients)
+        for part, mixing in zip(model.spectrum.parts(), found, strict=True):
+            part.set_mixing(mixing)
+        numbers = " ".join(str(mixing.shape[1]) for mixing in found)
+        log.info(
+            f"Channels of the density, for l = 0 ... {len(found) - 1}: {numbers} of "
+            f"{model.expansion.num_channels}"
+        )
     return model.spectrum(coefficients)
 
 
-def mix_channels(model: Gap, coefficients: list[torch.Tensor]) -> None:
-    """Choose the channels of the descriptor.
+def mixings(coefficients: list[torch.Tensor]) -> list[torch.Tensor]:
+    """For each degree, the matrix (C, Q) to those combinations of channels that are not negligible.
 
-    :param coefficients: of some atoms, for each degree l, (A, 2 l + 1, C)
+    They are the principal axes of the coefficients, without a mean: a rotation mixes the 2 l + 1
+    components, which therefore all count as samples.
+
+    :param coefficients: of each degree, (A, 2 l + 1, C)
     """
-    found = mixings(coefficients)
-    for part, mixing in zip(model.spectrum.parts(), found, strict=True):
-        part.set_mixing(mixing)
-    numbers = " ".join(str(mixing.shape[1]) for mixing in found)
-    log.info(
-        f"Channels of the density, for l = 0 ... {len(found) - 1}: {numbers} of "
-        f"{model.expansion.num_channels}"
-    )
+    found = []
+    for values in coefficients:
+        flat = values.flatten(0, 1)
+        found.append(torch.linalg.eigh(flat.T @ flat / len(values)))
+    # by the largest of all degrees: what is small beside it is small in the descriptor
+    largest = max(float(squares[-1]) for squares, _ in found)
+    return [vectors[:, squares > NEGLIGIBLE * largest] for squares, vectors in found]
+
+
+# ---- which directions
 
 
 def choose_directions(
@@ -102,6 +171,7 @@ def choose_directions(
     found = torch.zeros(len(atoms), number, num_features, dtype=torch.float64)
     if number == 0:
         return found
+    # atoms come in the order of their choice, the derivatives in that of the structures
     ordered, places = torch.sort(atoms)
     for batch in batches(structures):
         first, stop = structures.offsets[[batch[0], batch[-1] + 1]]
@@ -119,8 +189,8 @@ def _rows_of_atoms(
     model: Gap, structures: Structures, gradients: list[str], atoms: np.ndarray
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Each of these atoms with the derivatives (N, F) of its descriptor."""
-    for of_species in densities(model, structures, gradients, atoms):
-        for few in of_species.pieces(model.spectrum.num_features()):
+    for group in densities(model, structures, gradients, atoms):
+        for few in group.pieces(model.spectrum.num_features()):
             parts = []
             for each in few.derivatives:
                 rows = model.spectrum.derivatives(few.coefficients, each.coefficients, each.atoms)
@@ -130,13 +200,17 @@ def _rows_of_atoms(
                 yield atom, torch.cat(found)
 
 
-def _say_points(model: Gap, available: list[int], wanted: list[int], chosen: list[int]) -> None:
-    asked = model.hypers["krr"]["num_sparse_points"]
-    symbols = [SYMBOLS[number - 1] for number in model.atomic_types]
-    listed = ", ".join(f"{symbol} {number}" for symbol, number in zip(symbols, chosen))
-    said = f"Sparse points: {sum(chosen)} ({listed})"
-    if sum(available) < asked:
-        said += f"; {asked} were asked for, but the data have {sum(available)} environments"
-    if sum(chosen) < sum(wanted):
-        said += f"; {sum(wanted) - sum(chosen)} more would be copies of these"
-    log.info(said)
+def tangents(rows: torch.Tensor, number: int) -> torch.Tensor:
+    """The directions (K, F) in which a descriptor changes most when its atoms move.
+
+    They are right singular vectors of the rows, times their singular values; of a direction, only
+    where it points matters to the fit.
+
+    :param rows: derivatives of the descriptor by all positions, (N, F)
+    :param number: K; there are fewer where the descriptor cannot change in so many directions
+    """
+    # N is mostly smaller than F: the eigenvectors v of rows rows^T cost less than a decomposition
+    # of the rows, and v^T rows has the length of the singular value
+    variances, vectors = torch.linalg.eigh(rows @ rows.T)
+    kept = vectors[:, -number:][:, variances[-number:] > 1e-12 * variances[-1:]]
+    return kept.T @ rows

@@ -8,21 +8,18 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mt_gap.data import Data, fingerprint, gather, without_composition
-from mt_gap.fitting import fit
+from mt_gap.fitting import Noise, fit, unexplained
 from mt_gap.model import Gap
-from mt_gap.noise import noise_of
-from mt_gap.report import errors_of, say_errors, unexplained, write_errors
-from mt_shared.contract import Interrupted, TrainerInterface, upgrade_by_version, write_checkpoint
+from mt_gap.report import errors_of, log_errors, write_errors
+from mt_shared.contract import Interrupted, TrainerInterface, write_checkpoint
 from mt_shared.data import Dataset, Normalization
 from mt_shared.engine import (
-    Metric,
     StopRequest,
     fit_composition,
     fit_scale,
@@ -31,7 +28,6 @@ from mt_shared.engine import (
     normalizations,
     set_baseline,
     trained_info,
-    without_repulsion,
     write_rotating,
 )
 from mt_shared.errors import CheckpointError, OptionsError
@@ -71,20 +67,34 @@ class GapTrainer(TrainerInterface[Gap]):
         info = trained_info(model.dataset_info, [*train_datasets, *val_datasets])
         metrics = metrics_of(info.targets, info.length_unit)
         val_datasets = val_datasets or [train_datasets[0].subset([])]
-        train, val = (_data(model, datasets) for datasets in (train_datasets, val_datasets))
+        train, val = (gather(model, datasets) for datasets in (train_datasets, val_datasets))
         self._begin(train)
         if not self._state["finished"]:
             with StopRequest() as stop:
-                unfinished = self._save(model, folder)
-                self._fit(model, train, partial(_heed, stop, unfinished))
-            self._finish(model, metrics, train, val)
-        self._save(model, folder)
+                # of the model as it came: where a signal ends the fit, a restart begins anew
+                unfinished = write_rotating(self._checkpoint(model), folder)
+
+                def check() -> None:
+                    if stop.received is not None:
+                        code = 128 + stop.received
+                        raise Interrupted(stop.received.name, code, unfinished)
+
+                self._fit(model, train, check)
+            self._state["errors"] = {
+                split: errors_of(unexplained(model, data), metrics)
+                for split, data in (("train", train), ("val", val))
+            }
+            self._state["finished"] = True
+        write_rotating(self._checkpoint(model), folder)
         write_errors(folder, metrics, **self._state["errors"])
-        say_errors(metrics, **self._state["errors"])
+        log_errors(metrics, **self._state["errors"])
 
     def _begin(self, data: Data) -> None:
         """The state of a fit of these data that has not begun, or of the one to be restarted."""
-        known = {"data": fingerprint(data), "hypers": _without_paths(self.hypers)}
+        # what the result depends on; the section finetune says where the old model lies, which is
+        # in the checkpoint by now
+        hypers = {name: value for name, value in self.hypers.items() if name != "finetune"}
+        known = {"data": fingerprint(data), "hypers": hypers}
         if self._saved is None or not self._saved["finished"]:
             if self._saved is not None:
                 log.info("The fit was interrupted before its end: it begins anew")
@@ -108,6 +118,8 @@ class GapTrainer(TrainerInterface[Gap]):
         name, types = model.energy_name, model.dataset_info.atomic_types
         target, old = model.dataset_info.targets[name], normalizations(model, [name])[name]
         baseline = baseline_by_type(self.hypers["atomic_baseline"]).get(name, {})
+        # A new model's composition is zero, so that all is a change of what there is. What the
+        # options fix is the whole composition, hence the difference.
         fixed = {
             kind: value - float(old.composition[kind, 0])
             for kind, value in fixed_composition(baseline, types).items()
@@ -120,22 +132,13 @@ class GapTrainer(TrainerInterface[Gap]):
         )
         left = without_composition(left, target, change)
         typical = fit_scale(left.labels, left.labels.values, left.structures, target)
+        # the weights of old sparse points are in units of the old scale
         scale = old.scale if model.is_fitted else typical
         set_baseline(model, name, Normalization(old.composition + change, scale))
-        noise = noise_of(self.hypers, typical, residual=model.is_fitted)
+        noise = Noise.from_hypers(self.hypers, typical, residual=model.is_fitted)
         fit(model, left, noise, typical, check)
 
-    def _finish(self, model: Gap, metrics: list[Metric], train: Data, val: Data) -> None:
-        errors = {"train": train, "val": val}
-        self._state["errors"] = {
-            split: errors_of(unexplained(model, data), metrics) for split, data in errors.items()
-        }
-        self._state["finished"] = True
-
     # ---- checkpoints
-
-    def _save(self, model: Gap, folder: Path) -> Path:
-        return write_rotating(self._checkpoint(model), folder)
 
     def _checkpoint(self, model: Gap) -> dict[str, Any]:
         assert self._state, "save_checkpoint comes after train"
@@ -163,24 +166,3 @@ class GapTrainer(TrainerInterface[Gap]):
                 "fine-tuned; let it end first, by --restart"
             )
         return trainer
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Nothing to change yet; a newer version is refused."""
-        return upgrade_by_version(checkpoint, "trainer_version", cls.__checkpoint_version__, {})
-
-
-def _data(model: Gap, datasets: list[Dataset]) -> Data:
-    """Structures and labels, less the repulsion of nuclei where the model has it."""
-    return gather(model, model.energy_name, without_repulsion(model, datasets))
-
-
-def _heed(stop: StopRequest, unfinished: Path) -> None:
-    """End the fit where a signal has asked for it."""
-    if stop.received is not None:
-        raise Interrupted(stop.received.name, 128 + stop.received, unfinished)
-
-
-def _without_paths(hypers: dict[str, Any]) -> dict[str, Any]:
-    """The options that a result depends on."""
-    return {name: value for name, value in hypers.items() if name != "finetune"}

@@ -9,9 +9,7 @@ from typing import Any, Dict
 import torch
 from metatomic.torch import ModelMetadata
 
-from mt_painn.modules.message import Message
-from mt_painn.modules.radial import RadialBasis
-from mt_painn.modules.update import Update
+from mt_painn.modules.layers import Message, RadialBasis, Update
 from mt_shared.contract import DatasetInfo
 from mt_shared.mlip import MLIPModel
 
@@ -44,6 +42,8 @@ class Painn(MLIPModel):
         self.basis = RadialBasis(self.cutoff, num_radial)
         self.messages = torch.nn.ModuleList()
         self.updates = torch.nn.ModuleList()
+        # what is zero in the first layer, or not read after the last one, has no weights: a
+        # parameter without a gradient would stay at random
         last = hypers["num_layers"] - 1
         for layer in range(last + 1):
             self.messages.append(Message(num_features, num_radial, has_vectors=layer > 0))
@@ -60,6 +60,7 @@ class Painn(MLIPModel):
         """The scalar features (A, F) after the last layer."""
         basis_ER, directions_E3 = self.basis(vectors)
         s_AF = self.embedding(species)
+        # no direction is known before an atom has heard of its neighbors
         v_A3F = torch.zeros_like(s_AF).unsqueeze(1).repeat(1, 3, 1)
         for message, update in zip(self.messages, self.updates):
             s_AF, v_A3F = message(s_AF, v_A3F, basis_ER, directions_E3, centers, neighbors)

@@ -13,10 +13,4 @@ HYPERS = {
     "training": {"learning_rate": 1e-2},
 }
 
-# every tolerance of the suite holds
-TOLERANCES: dict[str, float] = {}
-
 NUM_EPOCHS_TO_LEARN = 150
-
-# name of a test: reason
-EXPECTED_FAILURES: dict[str, str] = {}

@@ -3,7 +3,7 @@
 Letters of shapes: A atoms, E edges, F features.
 """
 
-from typing import Any, Callable, Dict, Optional, Tuple, cast
+from typing import Any, Callable, Dict, cast
 
 import torch
 from metatomic.torch import ModelMetadata
@@ -11,6 +11,7 @@ from metatomic.torch import ModelMetadata
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Graph
 from mt_shared.model import BaseModel, Head, Places
+from mt_soap_bpnn.modules.descriptor import OrthogonalDescriptor
 from mt_soap_bpnn.modules.features import SoapFeatures
 from mt_soap_bpnn.upgrades import from_1_to_2
 
@@ -35,18 +36,20 @@ class SoapBpnn(BaseModel):
     def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
         soap, bpnn = hypers["soap"], hypers["bpnn"]
         super().__init__(hypers, dataset_info, cutoff=soap["cutoff"]["radius"], zbl=hypers["zbl"])
+        scaling = soap["radial_scaling"]
         self.soap_features = SoapFeatures(
-            cutoff=self.cutoff,
-            width=soap["cutoff"]["width"],
-            max_radial=soap["max_radial"],
-            max_angular=soap["max_angular"],
             num_species=self.num_species,
             num_layers=bpnn["num_hidden_layers"],
             num_neurons=bpnn["num_neurons_per_layer"],
             layernorm=bpnn["layernorm"],
             legacy=hypers["legacy"],
+            # the rest is of the radial functions
+            cutoff=self.cutoff,
+            width=soap["cutoff"]["width"],
+            max_radial=soap["max_radial"],
+            max_angular=soap["max_angular"],
             gaussian_width=soap["atomic_gaussian_width"],
-            scaling=_scaling(soap["radial_scaling"]),
+            scaling=None if scaling is None else (scaling["scale"], scaling["exponent"]),
         )
         self.add_targets(dataset_info.targets)
 
@@ -68,16 +71,15 @@ class SoapBpnn(BaseModel):
     def grown_axes(self, old: BaseModel) -> Places:
         """The features of the old species are some of those of all."""
         places = super().grown_axes(old)
-        grown = self.soap_features.grow_from(
-            cast(SoapBpnn, old).soap_features, places[old.num_species, self.num_species]
-        )
-        return {**places, **grown}
+        descriptor, before = self.soap_features.descriptor, cast(SoapBpnn, old).soap_features
+        # embedded species add no features
+        if isinstance(descriptor, OrthogonalDescriptor):
+            few = cast(OrthogonalDescriptor, before.descriptor)
+            species = places[old.num_species, self.num_species]
+            places[few.num_features, descriptor.num_features] = descriptor.grow_from(few, species)
+        return places
 
     @classmethod
     def checkpoint_upgrades(cls) -> Dict[int, Callable[[Dict[str, Any]], Dict[str, Any]]]:
         """Version 1 had neither Gaussians nor a radial scaling."""
         return {1: from_1_to_2}
-
-
-def _scaling(hypers: Optional[Dict[str, float]]) -> Optional[Tuple[float, float]]:
-    return None if hypers is None else (hypers["scale"], hypers["exponent"])

@@ -6,7 +6,6 @@ import errno
 import io
 import os
 import pickle
-import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -18,6 +17,9 @@ import torch
 from mt_shared.contract.files import whole_file
 from mt_shared.errors import CheckpointError
 
+# from the whole checkpoint of one version to that of the next
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+
 FORMAT = "mt-checkpoint"
 
 # what every checkpoint has; model and trainer add the rest
@@ -27,16 +29,16 @@ PARTS = ("format", "architecture", "distribution", "distribution_version")
 DAMAGE = (
     zipfile.BadZipFile,
     pickle.UnpicklingError,
-    RuntimeError,
     EOFError,
-    KeyError,
-    IndexError,
-    UnicodeDecodeError,
+    LookupError,
+    RuntimeError,
+    ValueError,
 )
 
 
 def checkpoint_header(model_class: type) -> dict[str, Any]:
     """What every checkpoint begins with: the format, and whose it is."""
+    # mt_soap_bpnn.model -> mt-soap-bpnn and soap_bpnn: one rule for all names of a package
     module = model_class.__module__.split(".")[0]
     distribution = module.replace("_", "-")
     try:
@@ -51,31 +53,40 @@ def checkpoint_header(model_class: type) -> dict[str, Any]:
     }
 
 
-def write_checkpoint(checkpoint: dict[str, Any], path: str | Path) -> None:
+def write_checkpoint(
+    checkpoint: dict[str, Any], path: str | Path, previous: Path | None = None
+) -> None:
     """Write beside ``path`` and rename, so that a crash leaves the old file or the new one.
 
+    :param previous: what was at ``path`` before gets this name
     :raises CheckpointError: when the disk is full or the folder cannot be written to
     """
     path = Path(path)
+    # Into memory first: torch writes archives in pieces, and a full disk would be met as an error
+    # of its own that does not say so.
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     try:
-        with whole_file(path) as partial, partial.open("wb") as file:
-            file.write(buffer.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
+        with whole_file(path) as partial:
+            with partial.open("wb") as file:
+                file.write(buffer.getbuffer())
+                file.flush()
+                # a rename can reach the disk before the bytes do
+                os.fsync(file.fileno())
+            # not before the new one is whole: there is a whole checkpoint at every moment
+            if previous is not None and path.exists():
+                os.replace(path, previous)
     except OSError as error:
-        raise CheckpointError(_write_failure(path, len(buffer.getbuffer()), error)) from error
-
-
-def _write_failure(path: Path, size: int, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        reason = f"the disk is full: {size / 1e6:.1f} MB are needed; make room"
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        reason = "there is no right to write there; choose another folder"
-    else:
-        reason = str(error)
-    return f"cannot write '{path}': {reason}. What was there before is untouched"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            size = len(buffer.getbuffer()) / 1e6
+            reason = f"the disk is full: {size:.1f} MB are needed; make room"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = "there is no right to write there; choose another folder"
+        else:
+            reason = str(error)
+        raise CheckpointError(
+            f"cannot write '{path}': {reason}. What was there before is untouched"
+        ) from error
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -91,13 +102,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         _refuse_foreign(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     except DAMAGE as error:
         raise CheckpointError(
             f"'{path}' is damaged, probably truncated while it was copied or written; take the "
             "one before it (previous.ckpt in the same run folder) or copy it again"
         ) from error
-    lacking = [name for name in PARTS if name not in checkpoint]
-    if not isinstance(checkpoint, dict) or lacking or checkpoint["format"] != FORMAT:
+    is_dict = isinstance(checkpoint, dict)
+    lacking = [name for name in PARTS if not is_dict or name not in checkpoint]
+    if lacking or checkpoint["format"] != FORMAT:
         raise CheckpointError(
             f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking) or 'its format'}; "
             "expected a file that mt train has written"
@@ -106,10 +120,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Name what cannot be a checkpoint of ours from its table of contents and its pickle."""
+    """Say what a file is that cannot be a checkpoint of ours; nothing in it is executed."""
     if not zipfile.is_zipfile(path):
-        _refuse_code(path, _globals_of_bare_pickles(path))
-        found = "empty" if path.stat().st_size == 0 else "truncated, or not a checkpoint at all"
+        with path.open("rb") as file:
+            start = file.read(1)
+        if start == pickle.PROTO:
+            # as torch wrote before it used archives; a bare pickle can run what it likes
+            raise _code_in(path, "a bare pickle")
+        found = "truncated, or not a checkpoint at all" if start else "empty"
         raise CheckpointError(
             f"'{path}' is {found}; take the one before it (previous.ckpt in the same run folder)"
         )
@@ -120,62 +138,33 @@ def _refuse_foreign(path: Path) -> None:
                 f"'{path}' is an exported model, not a checkpoint: it can be evaluated and "
                 "simulated with, but not exported again or continued; use the .ckpt beside it"
             )
-        pickles = [name for name in names if name.endswith("data.pkl")]
-        foreign = _foreign_globals(archive.read(pickles[0])) if pickles else []
-    _refuse_code(path, foreign)
-
-
-def _refuse_code(path: Path, foreign: list[str]) -> None:
-    if any(name.startswith("metatrain") for name in foreign):
+        for name in names:
+            if name.endswith("data.pkl"):
+                archive.read(name)  # compares its checksum, which torch does not
+    # torch.load would refuse these too, but not say which program wrote them
+    unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    if any(name.startswith("metatrain") for name in unsafe):
         raise CheckpointError(
             f"'{path}' is a checkpoint of metatrain, which holds Python objects; mt cannot "
             "continue it. Train again with the same options file, or export it with mtt and use "
             "the exported model"
         )
-    if foreign:
-        raise CheckpointError(
-            f"'{path}' is refused: reading it would run code ({', '.join(foreign[:3])}). A "
-            "checkpoint of mt holds tensors and plain values only; do not open this file"
-        )
+    if unsafe:
+        raise _code_in(path, ", ".join(unsafe[:3]))
 
 
-def _globals_of_bare_pickles(path: Path) -> list[str]:
-    """The same of a file that is a pickle, or several, as torch wrote before it used archives."""
-    names: list[str] = []
-    data = path.read_bytes()
-    try:
-        while data:
-            names += _foreign_globals(data)
-            *_, (_, _, stop) = pickletools.genops(data)
-            data = data[(stop or 0) + 1 :]
-    except (ValueError, pickle.UnpicklingError):
-        pass  # no pickle from here on
-    return names
-
-
-def _foreign_globals(data: bytes) -> list[str]:
-    """Names that a pickle would import, other than those of tensors; nothing is executed."""
-    allowed = ("torch._utils", "torch ", "torch.", "collections OrderedDict")
-    names: list[str] = []
-    strings: list[str] = []
-    try:
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name in ("SHORT_BINUNICODE", "BINUNICODE", "UNICODE"):
-                strings.append(str(argument))
-            elif opcode.name == "GLOBAL":
-                names.append(str(argument))
-            elif opcode.name == "STACK_GLOBAL":
-                names.append(" ".join(strings[-2:]))
-    except ValueError as error:
-        raise pickle.UnpicklingError(str(error)) from error
-    return [name.replace(" ", ".") for name in names if not name.startswith(allowed)]
+def _code_in(path: Path, code: str) -> CheckpointError:
+    return CheckpointError(
+        f"'{path}' is refused: reading it would run code ({code}). A checkpoint of mt holds "
+        "tensors and plain values only; do not open this file"
+    )
 
 
 def upgrade_by_version(
     checkpoint: dict[str, Any],
     key: str,
     current: int,
-    upgrades: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]],
+    upgrades: Mapping[int, Upgrade],
 ) -> dict[str, Any]:
     """Apply ``upgrades[v]`` (from version v to v + 1) until ``checkpoint[key]`` is ``current``.
 
@@ -188,6 +177,7 @@ def upgrade_by_version(
             f"{current}; install the version that wrote it or a newer one: pip install "
             f"'{checkpoint['distribution']}>={checkpoint['distribution_version']}'"
         )
+    # one step a version: a function is written once and never changed
     for version in range(found, current):
         checkpoint = upgrades[version](checkpoint)
         checkpoint[key] = version + 1

@@ -96,26 +96,17 @@ class TargetInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as checkpoints hold them."""
-        return {
-            "quantity": self.quantity,
-            "unit": self.unit,
-            "sample_kind": self.sample_kind,
-            "type": self.type.to_dict(),
-            "num_subtargets": self.num_subtargets,
-            "gradients": list(self.gradients),
-            "description": self.description,
-        }
+        return {**vars(self), "type": self.type.to_dict(), "gradients": list(self.gradients)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TargetInfo:
         """The inverse of :meth:`to_dict`."""
-        fields = dict(values)
-        fields["type"] = target_type_from_dict(fields["type"])
-        fields["gradients"] = tuple(fields["gradients"])
-        return cls(**fields)
+        kind, gradients = target_type_from_dict(values["type"]), tuple(values["gradients"])
+        return cls(**{**values, "type": kind, "gradients": gradients})
 
     def union(self, other: TargetInfo, name: str) -> TargetInfo:
         """Both data sets' gradients; everything else must agree."""
+        # a data set may lack forces, or describe a target in other words
         ours = replace(self, gradients=(), description="")
         theirs = replace(other, gradients=(), description="")
         if ours != theirs:

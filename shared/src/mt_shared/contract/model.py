@@ -8,6 +8,7 @@ import torch
 from metatensor.torch import Labels, TensorMap
 from metatomic.torch import AtomisticModel, ModelMetadata, ModelOutput, System
 
+from mt_shared.contract.checkpoints import Upgrade, upgrade_by_version
 from mt_shared.contract.info import DatasetInfo
 
 
@@ -69,12 +70,18 @@ class ModelInterface(torch.nn.Module, metaclass=ABCMeta):
         """
 
     @classmethod
-    @abstractmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
         """Bring the model's part of a checkpoint of any older version to the current one.
 
         :raises CheckpointError: when the checkpoint comes from a newer version
         """
+        version = cls.__checkpoint_version__
+        return upgrade_by_version(checkpoint, "model_version", version, cls.checkpoint_upgrades())
+
+    @classmethod
+    def checkpoint_upgrades(cls) -> Dict[int, Upgrade]:
+        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
+        return {}
 
     @abstractmethod
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:

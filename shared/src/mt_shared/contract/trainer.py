@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
+from mt_shared.contract.checkpoints import Upgrade, upgrade_by_version
 from mt_shared.contract.model import ModelInterface
 
 Model = TypeVar("Model", bound=ModelInterface)
@@ -84,9 +85,18 @@ class TrainerInterface(Generic[Model], metaclass=ABCMeta):
         """
 
     @classmethod
-    @abstractmethod
     def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Bring the trainer's part of a checkpoint of any older version to the current one."""
+        """Bring the trainer's part of a checkpoint of any older version to the current one.
+
+        :raises CheckpointError: when the checkpoint comes from a newer version
+        """
+        version = cls.__checkpoint_version__
+        return upgrade_by_version(checkpoint, "trainer_version", version, cls.checkpoint_upgrades())
+
+    @classmethod
+    def checkpoint_upgrades(cls) -> dict[int, Upgrade]:
+        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
+        return {}
 
     def dry_run(
         self,

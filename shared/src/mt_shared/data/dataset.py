@@ -5,16 +5,19 @@ Letters of shapes: A atoms, S structures, P sub-targets, N samples (S or A).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mt_shared.contract import TargetInfo
 from mt_shared.data.structures import Structures
 
 # What the status of a structure says of one label.
 MISSING, FOUND, NOT_FINITE = np.int8(0), np.int8(1), np.int8(2)
 
+# The part of a label that is no gradient.
 VALUES = "values"
 
 
@@ -35,12 +38,22 @@ class TargetLabels:
     unit: str = ""
     gradient_kinds: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def parts(self) -> dict[str, NDArray[np.float64]]:
+        """The values and the gradients."""
+        return {VALUES: self.values, **self.gradients}
+
+    def is_per_atom(self, part: str) -> bool:
+        """Whether the rows of a part are atoms."""
+        return part == "positions" or (part == VALUES and self.sample_kind == "atom")
+
     def subset(self, systems: NDArray[np.int64], atoms: NDArray[np.int64]) -> TargetLabels:
         """The labels of some structures, whose atoms are given as well."""
-        rows = {"values": atoms if self.sample_kind == "atom" else systems}
-        rows |= {"positions": atoms, "strain": systems}
-        gradients = {name: array[rows[name]] for name, array in self.gradients.items()}
-        return replace(self, values=self.values[rows["values"]], gradients=gradients)
+        parts = {
+            part: array[atoms if self.is_per_atom(part) else systems]
+            for part, array in self.parts.items()
+        }
+        return replace(self, values=parts.pop(VALUES), gradients=parts)
 
 
 Status = dict[tuple[str, str], NDArray[np.int8]]
@@ -71,11 +84,10 @@ class Dataset:
     def __post_init__(self) -> None:
         """Read the status off the arrays where the maker did not say it."""
         for name, labels in self.labels.items():
-            parts = {VALUES: labels.values, **labels.gradients}
-            for part, array in parts.items():
-                per_atom = part == "positions" or (part == VALUES and labels.sample_kind == "atom")
+            for part, array in labels.parts.items():
                 if (name, part) not in self.status:
-                    finite = finite_per_system(array, self.structures if per_atom else None)
+                    structures = self.structures if labels.is_per_atom(part) else None
+                    finite = finite_per_system(array, structures)
                     self.status[name, part] = np.where(finite, FOUND, MISSING)
 
     def __len__(self) -> int:
@@ -95,6 +107,27 @@ class Dataset:
         )
 
 
+def gather_labels(datasets: Sequence[Dataset], name: str, target: TargetInfo) -> TargetLabels:
+    """The labels of a target in all data sets, NaN where a data set has none."""
+    shapes = {
+        VALUES: (*target.type.components, target.num_subtargets),
+        "positions": (3,),
+        "strain": (3, 3),
+    }
+    parts = {}
+    for part in (VALUES, *target.gradients):
+        per_atom = target.per_atom if part == VALUES else part == "positions"
+        arrays = []
+        for dataset in datasets:
+            found = dataset.labels[name].parts if name in dataset.labels else {}
+            structures = dataset.structures
+            rows = structures.num_atoms if per_atom else structures.num_systems
+            missing = (rows, *shapes[part])
+            arrays.append(found[part] if part in found else np.full(missing, np.nan))
+        parts[part] = np.concatenate(arrays)
+    return TargetLabels(parts.pop(VALUES), parts, target.sample_kind)
+
+
 def finite_per_system(
     array: NDArray[np.float64], structures: Structures | None
 ) -> NDArray[np.bool_]:
@@ -105,5 +138,7 @@ def finite_per_system(
     finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)), keepdims=True).reshape(-1)
     if structures is None:
         return finite
+    # Differences of a running count: unlike np.logical_and.reduceat, right for structures without
+    # atoms, which are refused only later.
     bad = np.concatenate([[0], np.cumsum(~finite)])
     return np.diff(bad[structures.offsets]) == 0

@@ -36,7 +36,9 @@ def sort_by_species(
     :return: ``order`` (A,) with ``sorted = x[order]``, ``slot`` (A,) with ``x = sorted[slot]``,
         and the counts, one for each of ``num_species``
     """
+    # stable: the same structures give the same sums to the last bit
     order = torch.argsort(species, stable=True)
+    # the inverse permutation, by assignment: a second argsort would take longer
     slot = torch.empty_like(order)
     slot[order] = torch.arange(len(order), device=order.device)
     counts: List[int] = torch.bincount(species, minlength=num_species).tolist()
@@ -68,6 +70,7 @@ def graph_from_systems(
         cells.append(system.cell)
         types.append(system.types)
         system_index.append(torch.full_like(system.types, i))
+        # metatomic counts atoms within each system
         pairs.append(neighbors.samples.values[:, :2] + num_atoms)
         vectors.append(neighbors.values[:, :, 0])
         num_atoms += len(system)

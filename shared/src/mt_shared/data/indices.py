@@ -39,13 +39,6 @@ class FrameNumbers:
             )
 
 
-def load_indices(indices: Indices, num_frames: int, what: str) -> NDArray[np.int64]:
-    """Frame numbers of a list or a file, for a known number of frames."""
-    numbers = read_frame_numbers(indices, what)
-    numbers.check_range(num_frames)
-    return numbers.frames
-
-
 def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
     """Frame numbers of a list, or of a text file with one on each line.
 
@@ -53,27 +46,22 @@ def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
     """
     if isinstance(indices, str | Path):
         what = f"{what} ('{indices}')"
-        indices = _read_indices(Path(indices))
+        try:
+            lines = Path(indices).read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"the indices in '{indices}' cannot be read: {error}") from error
+        found: list[int] = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                found += [int(line)] if line.strip() else []
+            except ValueError as error:
+                raise DataError(
+                    f"'{indices}', line {number}: expected the number of a frame, found "
+                    f"'{line.strip()}'"
+                ) from error
+        indices = found
     frames = np.asarray(indices, dtype=np.int64).reshape(-1)
     unique, counts = np.unique(frames, return_counts=True)
     if len(unique) != len(frames):
         raise DataError(f"{what}: the index {unique[counts > 1][0]} is there more than once")
     return FrameNumbers(frames, what)
-
-
-def _read_indices(path: Path) -> list[int]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the indices in '{path}' cannot be read: {error}") from error
-    indices = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            indices.append(int(line))
-        except ValueError as error:
-            raise DataError(
-                f"'{path}', line {number}: expected the number of a frame, found '{line.strip()}'"
-            ) from error
-    return indices

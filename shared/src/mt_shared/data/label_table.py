@@ -6,7 +6,7 @@ in the counts or in the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE, VALUES, Dataset
-from mt_shared.data.duplicates import describe_duplicates
+from mt_shared.data.fingerprints import describe_duplicates
+from mt_shared.options import WORD_OF
+from mt_shared.tables import columns
 
 _HEADER = ("found", "missing", "NaN", "mean", "std", "min", "@frame", "max", "@frame")
 _MAX_WIDTH = 100
@@ -44,6 +46,17 @@ class LabelRow:
     max: float
     max_frame: str
 
+    def cells(self) -> tuple[str, ...]:
+        """A line of the table."""
+        return (
+            f"  {self.label} ({self.unit})" if self.unit else f"  {self.label}",
+            *map(str, (self.found, self.missing, self.not_finite)),
+            *map(_number, (self.mean, self.std, self.min)),
+            _shortened(self.min_frame),
+            _number(self.max),
+            _shortened(self.max_frame),
+        )
+
 
 @dataclass(frozen=True)
 class LabelTable:
@@ -59,42 +72,52 @@ class LabelTable:
         for i, row in enumerate(self.rows):
             if i == 0 or self.rows[i - 1].split != row.split:
                 table.append((row.split, *_HEADER))
-            table.append(_cells(row))
-        lines = _aligned(table) if table else []
-        return "\n".join([*lines, *(line for line in (self.duplicates, self.unused) if line)])
+            table.append(row.cells())
+        lines = [self.duplicates, self.unused]
+        if table:
+            # Numbers and counts are shown whole; it is the name of the label that has to give way.
+            widths = [max(map(len, cells)) for cells in zip(*(row[1:] for row in table))]
+            room = _MAX_WIDTH - sum(widths) - len(widths)
+            table = [
+                (name if len(name) <= room else f"{name[: room - 2]}..", *cells)
+                for name, *cells in table
+            ]
+            lines.insert(0, columns(table, right=range(1, 1 + len(widths)), gap=" "))
+        return "\n".join(filter(None, lines))
 
 
 def label_table(splits: Mapping[str, Sequence[Dataset]]) -> LabelTable:
     """Count and measure the labels of each split."""
-    rows = [row for name, datasets in splits.items() for row in _split_rows(name, datasets)]
-    structures = {name: [part.structures for part in parts] for name, parts in splits.items()}
+    rows = []
+    for split, datasets in splits.items():
+        for name in dict.fromkeys(name for dataset in datasets for name in dataset.labels):
+            having = [dataset.labels[name] for dataset in datasets if name in dataset.labels]
+            parts = dict.fromkeys(part for labels in having for part in labels.parts)
+            rows += [_row(split, datasets, name, part) for part in parts]
     unused = dict.fromkeys(
         key for parts in splits.values() for part in parts for key in part.unused_keys
     )
     return LabelTable(
         rows=tuple(rows),
-        duplicates=describe_duplicates(structures),
+        duplicates=describe_duplicates(
+            {name: [part.structures for part in parts] for name, parts in splits.items()}
+        ),
         unused=f"found, and not asked for: {', '.join(unused)}" if unused else "",
     )
 
 
-def _split_rows(split: str, datasets: Sequence[Dataset]) -> Iterator[LabelRow]:
-    names = dict.fromkeys(name for dataset in datasets for name in dataset.labels)
-    for name in names:
-        parts = dict.fromkeys(
-            part
-            for dataset in datasets
-            if name in dataset.labels
-            for part in (VALUES, *dataset.labels[name].gradients)
-        )
-        for part in parts:
-            yield _row(split, datasets, name, part)
-
-
 def _row(split: str, datasets: Sequence[Dataset], name: str, part: str) -> LabelRow:
-    status = np.concatenate([_status(dataset, name, part) for dataset in datasets])
+    # A data set that does not have the target lacks it throughout.
+    status = np.concatenate(
+        [d.status.get((name, part), np.full(len(d), MISSING)) for d in datasets]
+    )
     having = [d for d in datasets if name in d.labels and (name, part) in d.status]
-    label, unit = _title(having[0], name, part)
+    label, unit = name, having[0].labels[name].unit
+    if part != VALUES:
+        word, length = _word(having[0], name, part), having[0].length_unit
+        per = {"forces": f"/{length}", "stress": f"/{length}^3", "virial": ""}
+        label, unit = f"{name} {word}", f"{unit}{per[word]}" if unit and length else ""
+
     numbers, frames = _numbers(having, name, part, len({d.source for d in datasets}) > 1)
     # Where every label is missing, the numbers are those of one NaN.
     known = np.isfinite(numbers)
@@ -119,28 +142,9 @@ def _row(split: str, datasets: Sequence[Dataset], name: str, part: str) -> Label
     )
 
 
-def _status(dataset: Dataset, name: str, part: str) -> NDArray[np.int8]:
-    """(S,) status of a label; a data set that does not have the target lacks it throughout."""
-    if (name, part) in dataset.status:
-        return dataset.status[name, part]
-    return np.full(len(dataset), MISSING)
-
-
-def _title(dataset: Dataset, name: str, part: str) -> tuple[str, str]:
-    """What a user calls the label, and its unit."""
-    labels = dataset.labels[name]
-    if part == VALUES:
-        return name, labels.unit
-    kind = _kind(dataset, name, part)
-    if not labels.unit or not dataset.length_unit:
-        return f"{name} {kind}", ""
-    per = {"forces": f"/{dataset.length_unit}", "stress": f"/{dataset.length_unit}^3", "virial": ""}
-    return f"{name} {kind}", f"{labels.unit}{per[kind]}"
-
-
-def _kind(dataset: Dataset, name: str, part: str) -> str:
-    usual = {"positions": "forces", "strain": "stress"}
-    return {**usual, **dataset.labels[name].gradient_kinds}[part]
+def _word(dataset: Dataset, name: str, part: str) -> str:
+    """What the file has, or what one usually says of a gradient."""
+    return dataset.labels[name].gradient_kinds.get(part, WORD_OF[part])
 
 
 def _numbers(
@@ -150,41 +154,20 @@ def _numbers(
     numbers, frames = [], []
     for dataset in datasets:
         labels, structures = dataset.labels[name], dataset.structures
-        array = labels.values if part == VALUES else _as_in_file(dataset, name, part)
-        per_atom = part == "positions" or (part == VALUES and labels.sample_kind == "atom")
+        array = labels.parts[part]
+        if part != VALUES:
+            # Forces, stress or virial instead of the derivatives that training uses.
+            is_stress = _word(dataset, name, part) == "stress"
+            array = array / structures.volumes[:, None, None] if is_stress else -array
         frame: NDArray[Any] = dataset.frames
-        if per_atom:
+        if labels.is_per_atom(part):
             frame = frame[structures.system_of_atom]
         if name_files:
             frame = np.char.add(f"{Path(dataset.source).stem}:", frame.astype(str))
         numbers.append(array.ravel())
+        # As often as there are numbers in a row; of a slice, since there may be no row at all.
         frames.append(np.repeat(frame, array[:1].size))
     return np.concatenate(numbers), np.concatenate(frames)
-
-
-def _as_in_file(dataset: Dataset, name: str, part: str) -> NDArray[np.float64]:
-    """Forces, stress or virial instead of the derivatives that training uses."""
-    gradient = dataset.labels[name].gradients[part]
-    if _kind(dataset, name, part) != "stress":
-        return -gradient
-    volumes = dataset.structures.volumes
-    # Without a cell there is no stress, and the gradient is NaN already.
-    return gradient / np.where(volumes > 0, volumes, 1.0)[:, None, None]
-
-
-def _cells(row: LabelRow) -> tuple[str, ...]:
-    unit = f" ({row.unit})" if row.unit else ""
-    return (
-        f"  {row.label}{unit}",
-        str(row.found),
-        str(row.missing),
-        str(row.not_finite),
-        *(_number(x) for x in (row.mean, row.std)),
-        _number(row.min),
-        _last(row.min_frame, _MAX_FRAME),
-        _number(row.max),
-        _last(row.max_frame, _MAX_FRAME),
-    )
 
 
 def _number(value: float) -> str:
@@ -194,20 +177,6 @@ def _number(value: float) -> str:
     return f"{value:.6g}" if 0.1 <= abs(value) < 1e6 else f"{value:.4g}"
 
 
-def _last(text: str, width: int) -> str:
-    return text if len(text) <= width else f"..{text[-(width - 2) :]}"
-
-
-def _first(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 2]}.."
-
-
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    room = _MAX_WIDTH - sum(widths[1:]) - len(widths[1:])
-    widths[0] = min(widths[0], room)
-    lines = []
-    for name, *cells in table:
-        texts = [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
-        lines.append(" ".join([_first(name, widths[0]).ljust(widths[0]), *texts]))
-    return lines
+def _shortened(frame: str) -> str:
+    # The end of it, where the number is.
+    return frame if len(frame) <= _MAX_FRAME else f"..{frame[-(_MAX_FRAME - 2) :]}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from vesin import NeighborList
 
 from mt_shared.data.frame_errors import frame_error
 from mt_shared.data.structures import Structures, offsets_from_counts
@@ -50,13 +51,21 @@ def neighbor_lists(
     """
     pairs, shifts, distances, counts = _all_pairs(structures, cutoff)
     offsets = offsets_from_counts(counts)
-    _check_distances(pairs, distances, offsets, source, frames)
+    close = np.flatnonzero(distances < MIN_DISTANCE)
+    if len(close):
+        system = int(np.searchsorted(offsets, close[0], side="right")) - 1
+        frame = system if frames is None else int(frames[system])
+        first, second = pairs[close[0]]
+        what = f"atoms {first} and {second} are in one place ({distances[close[0]]:.1e} apart)"
+        if first == second:
+            what = f"atom {first} is in one place with its own periodic image"
+        raise frame_error(source, frame, what, "remove one of the two, or mend the cell")
 
     # vesin's own comparison may include the cutoff itself, where smooth models are zero.
     inside = distances < cutoff
     if not inside.all():
-        system = np.repeat(np.arange(structures.num_systems), counts)[inside]
-        counts = np.bincount(system, minlength=structures.num_systems)
+        owners = np.repeat(np.arange(structures.num_systems), counts)[inside]
+        counts = np.bincount(owners, minlength=structures.num_systems)
         pairs, shifts, offsets = pairs[inside], shifts[inside], offsets_from_counts(counts)
     centers, neighbors = np.ascontiguousarray(pairs.T)
     return EdgeLists(centers, neighbors, shifts, offsets)
@@ -66,9 +75,6 @@ def _all_pairs(
     structures: Structures, cutoff: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64], NDArray[np.int64]]:
     """Pairs (E, 2), shifts (E, 3), distances (E,) and how many each structure has (S,)."""
-    # Here and not above: vesin imports torch, and the readers do without.
-    from vesin import NeighborList
-
     # One thread: most structures are small, and starting threads takes longer than their lists.
     finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
     pairs, shifts, distances = [], [], []
@@ -86,26 +92,8 @@ def _all_pairs(
         shifts.append(shift.copy())
         distances.append(distance.copy())
     counts = np.array([len(part) for part in pairs], dtype=np.int64)
+    # Arrays without rows, so that there is something to join where there are no structures.
     pairs.append(np.zeros((0, 2), dtype=np.int32))
     shifts.append(np.zeros((0, 3), dtype=np.int32))
     distances.append(np.zeros(0))
     return np.concatenate(pairs), np.concatenate(shifts), np.concatenate(distances), counts
-
-
-def _check_distances(
-    pairs: NDArray[np.int32],
-    distances: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    source: str,
-    frames: NDArray[np.int64] | None,
-) -> None:
-    close = np.flatnonzero(distances < MIN_DISTANCE)
-    if not len(close):
-        return
-    system = int(np.searchsorted(offsets, close[0], side="right")) - 1
-    frame = system if frames is None else int(frames[system])
-    first, second = pairs[close[0]]
-    what = f"atoms {first} and {second} are in one place ({distances[close[0]]:.1e} apart)"
-    if first == second:
-        what = f"atom {first} is in one place with its own periodic image"
-    raise frame_error(source, frame, what, "remove one of the two, or mend the cell")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mt_shared.data.dataset import Dataset
-from mt_shared.data.indices import Indices, load_indices
+from mt_shared.data.indices import Indices, read_frame_numbers
 from mt_shared.errors import DataError
 
 TRAINING = "training"
@@ -26,12 +27,6 @@ class Split:
 
     dataset: Dataset
     indices: NDArray[np.int64]
-
-
-def split_dataset(dataset: Dataset, parts: Mapping[str, Part], seed: int) -> dict[str, Split]:
-    """:func:`split_datasets` for one data set."""
-    splits = split_datasets([dataset], parts, seed)
-    return {name: split[0] for name, split in splits.items()}
 
 
 def split_datasets(
@@ -53,7 +48,15 @@ def split_datasets(
             f"{explicit[0]}: indices need a single training file, there are {len(datasets)}; "
             f"describe the {explicit[0]} set with systems and targets"
         )
-    _check_fractions(parts)
+    fractions = {name: part for name, part in parts.items() if isinstance(part, float | int)}
+    for name, fraction in fractions.items():
+        if not 0 <= fraction < 1:
+            raise DataError(f"{name}: the fraction {fraction} must be at least 0 and below 1")
+    if sum(fractions.values()) >= 1:
+        named = " and ".join(f"{name} {fraction}" for name, fraction in fractions.items())
+        raise DataError(f"{named} leave nothing to train on; fractions must add up to less than 1")
+
+    # One generator for all: data sets of one size are not divided alike.
     generator = np.random.default_rng(seed)
     chosen = [_divide(dataset, parts, generator) for dataset in datasets]
     names = list(chosen[0])
@@ -67,17 +70,6 @@ def split_datasets(
     }
 
 
-def _check_fractions(parts: Mapping[str, Part]) -> None:
-    fractions = {name: part for name, part in parts.items() if isinstance(part, float | int)}
-    for name, fraction in fractions.items():
-        if not 0 <= fraction < 1:
-            raise DataError(f"{name}: the fraction {fraction} must be at least 0 and below 1")
-    total = sum(fractions.values())
-    if total >= 1:
-        named = " and ".join(f"{name} {fraction}" for name, fraction in fractions.items())
-        raise DataError(f"{named} leave nothing to train on; fractions must add up to less than 1")
-
-
 def _divide(
     dataset: Dataset, parts: Mapping[str, Part], generator: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
@@ -87,11 +79,19 @@ def _divide(
         for name, part in parts.items()
         if not isinstance(part, float | int)
     }
-    _check_overlaps(dataset, given)
+    for first, second in combinations(given, 2):
+        both = np.intersect1d(given[first], given[second])
+        if len(both):
+            raise DataError(
+                f"{len(both)} indices are in the {first} set and in the {second} set, "
+                f"frame {dataset.frames[both[0]]} for one; a structure belongs to one set"
+            )
     base = given.get(TRAINING, np.arange(len(dataset)))
     elsewhere = [part for name, part in given.items() if name != TRAINING]
     pool = base[~np.isin(base, np.concatenate([*elsewhere, []]))]
 
+    # One order for all fractions, so that the parts do not overlap; what is left is for training,
+    # in the order of the file.
     order = generator.permutation(len(pool))
     divided, start = {}, 0
     for name, part in parts.items():
@@ -108,7 +108,9 @@ def _divide(
 def _positions(dataset: Dataset, part: Indices, name: str) -> NDArray[np.int64]:
     """Where in the data set the frames with the given numbers are."""
     num_frames = int(dataset.frames.max()) + 1 if len(dataset) else 0
-    frames = load_indices(part, num_frames, f"indices of the {name} set in {dataset.source}")
+    numbers = read_frame_numbers(part, f"indices of the {name} set in {dataset.source}")
+    numbers.check_range(num_frames)
+    frames = numbers.frames
     position_of = np.full(num_frames, -1)
     position_of[dataset.frames] = np.arange(len(dataset))
     lacking = frames[position_of[frames] < 0]
@@ -120,34 +122,19 @@ def _positions(dataset: Dataset, part: Indices, name: str) -> NDArray[np.int64]:
     return position_of[frames]
 
 
-def _check_overlaps(dataset: Dataset, given: dict[str, NDArray[np.int64]]) -> None:
-    names = list(given)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            both = np.intersect1d(given[first], given[second])
-            if len(both):
-                raise DataError(
-                    f"{len(both)} indices are in the {first} set and in the {second} set, "
-                    f"frame {dataset.frames[both[0]]} for one; a structure belongs to one set"
-                )
-
-
 def _check_sizes(
     datasets: Sequence[Dataset], parts: Mapping[str, Part], sizes: dict[str, int]
 ) -> None:
     total = sum(len(dataset) for dataset in datasets)
     for name, size in sizes.items():
         part = parts.get(name, ())
-        if size == 0 and (name == TRAINING or not _is_nothing(part)):
-            of = f" ({part} of them)" if isinstance(part, float | int) else ""
+        # A fraction of exactly 0, or an empty list, is how options say "no such set".
+        if isinstance(part, float | int):
+            is_none, of = part == 0, f" ({part} of them)"
+        else:
+            is_none, of = not isinstance(part, str | Path) and len(part) == 0, ""
+        if size == 0 and (name == TRAINING or not is_none):
             raise DataError(
                 f"the {name} set{of} would be empty: there are {total} structures in all; "
                 "add structures or change the fractions or indices"
             )
-
-
-def _is_nothing(part: Part) -> bool:
-    """A fraction of exactly 0, or an empty list: how an options file says "no such set"."""
-    if isinstance(part, float | int):
-        return part == 0
-    return not isinstance(part, str | Path) and len(part) == 0

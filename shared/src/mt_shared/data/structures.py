@@ -51,8 +51,17 @@ class Structures:
 
     @property
     def volumes(self) -> NDArray[np.float64]:
-        """(S,) volumes of the cells as the file gives them, 0 without a cell."""
-        return np.abs(np.linalg.det(self.cells))
+        """(S,) the volume that belongs to the stress of each structure, NaN where there is none.
+
+        The one rule: a structure that is periodic in at least one direction has the volume of its
+        cell as the file gives it, if that is not flat; every other structure has neither volume
+        nor stress. (It may have a virial all the same, which is no density.) A slab is thus divided
+        by a volume that depends on its vacuum, as codes and ASE do. Structures that come as systems
+        of metatomic have zero vectors where they are not periodic, so only those that are periodic
+        in all three directions have a volume.
+        """
+        volumes = np.abs(np.linalg.det(self.cells))
+        return np.where(self.pbc.any(axis=1) & (volumes >= MIN_CELL_VOLUME), volumes, np.nan)
 
     @property
     def periodic_cells(self) -> NDArray[np.float64]:
@@ -66,6 +75,8 @@ class Structures:
         """The rows of all atoms of the given structures, in their order."""
         systems = np.asarray(systems, dtype=np.int64)
         counts = self.atoms_per_system[systems]
+        # All ranges at once: a running number, moved for each structure from where its atoms come
+        # to lie to where they are.
         starts = np.cumsum(counts) - counts
         return np.arange(counts.sum()) + np.repeat(self.offsets[systems] - starts, counts)
 
@@ -104,19 +115,11 @@ def check_structures(structures: Structures, source: str, frames: NDArray[np.int
 
     Atoms in one place are found with the neighbor lists, see ``neighbors.py``.
     """
-    _check_num_atoms(structures, source, frames)
-    _check_finite(structures, source, frames)
-    _check_cells(structures, source, frames)
-
-
-def _check_num_atoms(structures: Structures, source: str, frames: NDArray[np.int64]) -> None:
     empty = np.flatnonzero(structures.atoms_per_system == 0)
     if len(empty):
         todo = "a structure needs at least one atom, remove this frame"
         raise frame_error(source, frames[empty[0]], "it has no atoms", todo)
 
-
-def _check_finite(structures: Structures, source: str, frames: NDArray[np.int64]) -> None:
     bad_atoms = np.flatnonzero(~np.isfinite(structures.positions).all(axis=1))
     if len(bad_atoms):
         system = np.searchsorted(structures.offsets, bad_atoms[0], side="right") - 1
@@ -128,14 +131,13 @@ def _check_finite(structures: Structures, source: str, frames: NDArray[np.int64]
         what = f"the cell is {structures.cells[bad_cells[0]].tolist()}"
         raise frame_error(source, frames[bad_cells[0]], what, "cells must be finite numbers")
 
-
-def _check_cells(structures: Structures, source: str, frames: NDArray[np.int64]) -> None:
+    # A slab needs no third vector: the Gram determinant of the periodic vectors alone is the
+    # square of their area (or length). A one on the diagonal leaves a direction out of it.
     cells = structures.periodic_cells
-    # The Gram determinant of the periodic vectors alone is the square of their volume.
     gram = cells @ cells.transpose(0, 2, 1)
     gram[:, [0, 1, 2], [0, 1, 2]] += ~structures.pbc
-    volumes = np.sqrt(np.abs(np.linalg.det(gram)))
-    flat = np.flatnonzero((volumes < MIN_CELL_VOLUME) & structures.pbc.any(axis=1))
+    extents = np.sqrt(np.abs(np.linalg.det(gram)))
+    flat = np.flatnonzero((extents < MIN_CELL_VOLUME) & structures.pbc.any(axis=1))
     if len(flat):
         pbc = " ".join("FT"[int(periodic)] for periodic in structures.pbc[flat[0]])
         what = f"it is periodic (pbc {pbc}) in a cell without volume"

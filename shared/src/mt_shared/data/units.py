@@ -1,5 +1,7 @@
 """Units, as metatomic knows them."""
 
+from metatomic.torch import unit_conversion_factor
+
 from mt_shared.errors import DataError
 
 # The unit that stands for the dimension of a quantity, and the names to suggest for it.
@@ -41,9 +43,6 @@ def check_unit(unit: str | None, quantity: str) -> str | None:
 
 def conversion(from_unit: str, to_unit: str) -> float:
     """The factor that turns numbers in one unit into numbers in the other."""
-    # Here and not above: the rest of the readers does without torch.
-    from metatomic.torch import unit_conversion_factor
-
     try:
         return float(unit_conversion_factor(from_unit, to_unit))
     except (ValueError, RuntimeError) as error:

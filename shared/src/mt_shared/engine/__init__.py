@@ -1,9 +1,9 @@
 """The usual implementation of the trainer's contract: minibatches, gradients, epochs.
 
-:class:`Trainer` names the steps; each is in a module of its own beside it.
+:class:`Trainer` names the steps; each is in a module of its own beside it. ``metrics`` is the one
+place that says what an error is, for everybody else too.
 """
 
-from mt_shared.engine.adam import Adam
 from mt_shared.engine.baselines import (
     fit_composition,
     fit_scale,
@@ -11,12 +11,12 @@ from mt_shared.engine.baselines import (
     normalizations,
     set_baseline,
 )
-from mt_shared.engine.checkpoint_pair import write_rotating
-from mt_shared.engine.finetuning import trained_info
-from mt_shared.engine.inheritance import differences, inheritance_fault
+from mt_shared.engine.finetuning import differences, inheritance_fault, trained_info
 from mt_shared.engine.loss import Loss
-from mt_shared.engine.metrics import ErrorSums, Metric, metrics_of
+from mt_shared.engine.metrics import EpochErrors, ErrorSums, Metric, metrics_of
+from mt_shared.engine.optimization import Adam
 from mt_shared.engine.repulsion import without_repulsion
 from mt_shared.engine.rotations import random_rotations, rotate
 from mt_shared.engine.signals import StopRequest
+from mt_shared.engine.state import write_rotating
 from mt_shared.engine.trainer import Trainer

@@ -1,4 +1,13 @@
-"""Fit of what is taken off the labels before training: composition and scale."""
+r"""Fit of what is taken off the labels before training: composition and scale.
+
+.. math::
+
+    E = \sum_i c_{t_i} + s \sum_i f_i
+
+with the contribution :math:`c_t` of an atom of species t, the scale s and the raw numbers
+:math:`f_i` of the network, which are of order one. Letters of shapes: A atoms, N samples
+(structures or atoms), P sub-targets, S structures, T atomic types.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +21,6 @@ import torch
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data import (
-    Batch,
     Dataset,
     Normalization,
     Structures,
@@ -20,9 +28,11 @@ from mt_shared.data import (
     build_store,
     composition_term,
     concatenate,
+    cut_batches,
     gather_labels,
     species_of,
 )
+from mt_shared.engine.prediction import sum_over_atoms
 from mt_shared.errors import OptionsError, did_you_mean
 from mt_shared.model import Baseline, BaseModel
 
@@ -57,12 +67,13 @@ def fit_baselines(
     types = model.dataset_info.atomic_types
     species = species_of(structures, types)
     for name in names:
+        # composition first: the scale is that of what it leaves unexplained
         target = model.dataset_info.targets[name]
         labels = gather_labels(datasets, name, target)
         fixed = fixed_composition(hypers["atomic_baseline"].get(name, {}), types)
         composition = fit_composition(labels.values, structures, species, len(types), target, fixed)
         offset = composition_term(structures, species, target, composition)
-        scale = _given_scale(name, hypers)
+        scale = _scale_of_options(name, hypers)
         if scale is None:
             scale = fit_scale(labels, labels.values - offset, structures, target)
         set_baseline(model, name, Normalization(composition, scale))
@@ -90,24 +101,24 @@ def _baseline(model: BaseModel, name: str) -> Baseline:
     return baseline
 
 
-def _given_scale(name: str, hypers: dict[str, Any]) -> float | None:
+def _scale_of_options(name: str, hypers: dict[str, Any]) -> float | None:
     """The scale of a target that the options fix, or None where it is to be fitted."""
     if name in hypers["fixed_scaling_weights"]:
         return float(hypers["fixed_scaling_weights"][name])
     return None if hypers["scale_targets"] else 1.0
 
 
-def fixed_composition(given: float | dict[int, float], types: tuple[int, ...]) -> dict[int, float]:
-    """Fixed values by species index; a single number is meant for every element."""
-    if not isinstance(given, dict):
-        return dict.fromkeys(range(len(types)), float(given))
-    unknown = sorted(set(given) - set(types))
+def fixed_composition(values: float | dict[int, float], types: tuple[int, ...]) -> dict[int, float]:
+    """Fixed values by species, from those by atomic type; a single number is for every element."""
+    if not isinstance(values, dict):
+        return dict.fromkeys(range(len(types)), float(values))
+    unknown = sorted(set(values) - set(types))
     if unknown:
         raise OptionsError(
             f"architecture.training.atomic_baseline gives the atomic types {unknown}, which the "
             f"data do not contain; they contain {list(types)}"
         )
-    return {types.index(atomic_type): float(value) for atomic_type, value in given.items()}
+    return {types.index(atomic_type): float(value) for atomic_type, value in values.items()}
 
 
 def fit_composition(
@@ -124,6 +135,7 @@ def fit_composition(
     """
     one_hot = np.eye(num_species)[species]
     counts = one_hot if target.per_atom else np.add.reduceat(one_hot, structures.offsets[:-1])
+    # What is fixed comes off the labels, and the others are fitted to the rest.
     start = np.zeros((num_species, values.shape[1]))
     for index, value in fixed.items():
         start[index] = value
@@ -133,19 +145,20 @@ def fit_composition(
 def _least_squares(values: np.ndarray, counts: np.ndarray, fixed: set[int]) -> np.ndarray:
     """What the species have to contribute for ``counts @ result`` to be ``values``, (T, P).
 
-    Where the compositions of the data do not tell the elements apart, the solution of least norm.
+    Where the compositions of the data do not tell the elements apart (all of them H2O, say), the
+    solution of least norm, which shares out alike what no fit could attribute.
 
     :param values: (N, P), NaN where a label is missing
     :param counts: atoms of each species, (N, T)
     :param fixed: species that contribute nothing
     """
     result = np.zeros((counts.shape[1], values.shape[1]))
+    # by sub-target, since each may lack other labels
     free = [index for index in range(counts.shape[1]) if index not in fixed]
     for column in range(values.shape[1]):
         found = np.isfinite(values[:, column])
         if free and found.any():
-            part = np.linalg.lstsq(counts[found][:, free], values[found, column])[0]
-            result[free, column] = part
+            result[free, column] = np.linalg.lstsq(counts[found][:, free], values[found, column])[0]
     return result
 
 
@@ -157,15 +170,11 @@ def fit_scale(
     For an energy with forces the root mean square of the forces, since the forces are most of the
     numbers; else that of the residual, by atom where the target belongs to a structure.
     """
-    forces = labels.gradients.get("positions")
-    if forces is not None and np.isfinite(forces).any():
-        return _root_mean_square(forces)
-    if not target.per_atom:
-        residual = residual / np.diff(structures.offsets)[:, None]
-    return _root_mean_square(residual)
-
-
-def _root_mean_square(values: np.ndarray) -> float:
+    values = labels.gradients.get("positions", np.zeros(0))
+    if not np.isfinite(values).any():
+        values = residual
+        if not target.per_atom:
+            values = residual / structures.atoms_per_system[:, None]
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 1.0
@@ -178,11 +187,12 @@ def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> 
     :raises OptionsError: says which scale the model has
     """
     for name in names:
-        given, scale = _given_scale(name, hypers), float(_baseline(model, name).scale)
-        if given is not None and not math.isclose(given, scale, rel_tol=1e-6):
+        wanted, scale = _scale_of_options(name, hypers), float(_baseline(model, name).scale)
+        # to the digits that the error below shows, which users copy
+        if wanted is not None and not math.isclose(wanted, scale, rel_tol=1e-6):
             raise OptionsError(
                 f"architecture.training.scale_targets and fixed_scaling_weights give '{name}' the "
-                f"scale {given:g}, but the model to be fine-tuned was trained with {scale:.8g}; "
+                f"scale {wanted:g}, but the model to be fine-tuned was trained with {scale:.8g}; "
                 "leave these options out, or train the target under a new name"
             )
 
@@ -206,20 +216,22 @@ def shift_composition(
     fixed = {
         name: fixed_composition(hypers["atomic_baseline"].get(name, {}), types) for name in names
     }
+    # predictions of the whole data set are made only if something is to be fitted to them
     to_fit = [name for name in names if len(kept | set(fixed[name])) < len(types)]
-    errors = _errors(model, to_fit, datasets, hypers["batch_size"])
+    errors = _composition_errors(model, to_fit, datasets, hypers["batch_size"])
     for name, old in normalizations(model, names).items():
         composition = old.composition.copy()
         for index, value in fixed[name].items():
             composition[index] = value
         if name in errors:
             error, counts = errors[name]
+            # the errors are those of the old composition: what is fixed now has changed them
             rest = error - counts @ (composition - old.composition)
             composition += _least_squares(rest, counts, kept | set(fixed[name]))
         set_baseline(model, name, Normalization(composition, old.scale))
 
 
-def _errors(
+def _composition_errors(
     model: BaseModel, names: list[str], datasets: list[Dataset], batch_size: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Label minus prediction (N, P) of each target, and the atoms of each species (N, T).
@@ -232,27 +244,25 @@ def _errors(
     targets = {name: replace(info.targets[name], gradients=()) for name in names}
     old = normalizations(model, names)
     device = next(model.parameters()).device
+    # The store takes the old composition off the labels in float64. The errors of whole energies
+    # would be small differences of large numbers.
     store = build_store(datasets, replace(info, targets=targets), model.cutoff, old, torch.float64)
     store = store.to(device)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
     model.eval()
-    for indices in torch.arange(len(store), device=device).split(batch_size):
-        batch = store.batch(indices)
+    order = torch.arange(len(store))
+    for indices in cut_batches(order, store.num_atoms.cpu(), batch_size, None):
+        batch = store.batch(indices.to(device))
         one_hot = torch.nn.functional.one_hot(batch.graph.species, store.num_species)
         with torch.no_grad():
             atomic = model.predict(batch.vectors.to(model.dtype), batch.graph, names)
         for name in names:
             raw, counts = (each.to(torch.float64) for each in (atomic[name], one_hot))
             if not targets[name].per_atom:
-                raw, counts = (_by_system(each, batch) for each in (raw, counts))
+                raw, counts = (sum_over_atoms(each, batch) for each in (raw, counts))
             errors = (batch.targets[name].values - raw) * old[name].scale
             parts[name].append((errors.cpu().numpy(), counts.cpu().numpy()))
     return {
         name: (np.concatenate([e for e, _ in found]), np.concatenate([c for _, c in found]))
         for name, found in parts.items()
     }
-
-
-def _by_system(values: torch.Tensor, batch: Batch) -> torch.Tensor:
-    zeros = values.new_zeros((batch.num_systems, values.shape[1]))
-    return zeros.index_add(0, batch.graph.system, values)

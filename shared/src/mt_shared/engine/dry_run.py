@@ -14,7 +14,7 @@ from mt_shared.data import Batch, GraphStore
 from mt_shared.errors import UserError
 
 
-def rehearse(
+def try_largest_batch(
     store: GraphStore, batches: list[torch.Tensor], step: Callable[[Batch], torch.Tensor]
 ) -> DryRun:
     """Run ``step`` on the batch with the most edges; an epoch is estimated by its edges.
@@ -23,10 +23,17 @@ def rehearse(
     :raises UserError: the loss is not finite
     """
     device = store.vectors.device
+    # memory and time grow with the edges, rather than with the atoms
     edges = store.edge_offsets.diff().cpu()
     largest = max(batches, key=lambda indices: int(edges[indices].sum()))
     batch = store.batch(largest.to(device))
-    _check_loss(step(batch))  # the first step pays for what later ones find ready
+    # the first step pays for what later ones find ready, such as memory and compiled kernels
+    loss = step(batch)
+    if not bool(torch.isfinite(loss)):
+        raise UserError(
+            f"the loss of the first step is {float(loss)}: before any training, the model predicts "
+            "what is not finite. Are there atoms in one place, or is a fault in the architecture?"
+        )
     _synchronize(device)
     started = time.perf_counter()
     step(batch)
@@ -41,22 +48,16 @@ def rehearse(
     )
 
 
-def _check_loss(loss: torch.Tensor) -> None:
-    if not bool(torch.isfinite(loss)):
-        raise UserError(
-            f"the loss of the first step is {float(loss)}: before any training, the model predicts "
-            "what is not finite. Are there atoms in one place, or is a fault in the architecture?"
-        )
-
-
 def peak_memory(device: torch.device) -> int:
     """Bytes: the most that this process has held so far, or the allocator of a GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts bytes here, Linux kilobytes
     return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _synchronize(device: torch.device) -> None:
+    # a GPU works on while Python is ahead of it: without this, the clock measures Python alone
     if device.type == "cuda":
         torch.cuda.synchronize(device)

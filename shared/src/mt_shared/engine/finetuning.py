@@ -7,16 +7,15 @@ finds the same ones.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from mt_shared.contract import DatasetInfo
+from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Dataset
 from mt_shared.engine.baselines import check_names, check_scales, fit_baselines, shift_composition
-from mt_shared.engine.inheritance import inherit_heads
-from mt_shared.errors import OptionsError
+from mt_shared.errors import OptionsError, did_you_mean
 from mt_shared.model import BaseModel, add_updates, is_of_update, largest_rank, linear_layers
 
 SECTION = "architecture.training.finetune"
@@ -37,38 +36,40 @@ def trained_info(info: DatasetInfo, datasets: list[Dataset]) -> DatasetInfo:
     return replace(info, targets=targets)
 
 
-def begin(
+def initialize_model(
     model: BaseModel,
     info: DatasetInfo,
-    known: DatasetInfo | None,
+    old_info: DatasetInfo | None,
     datasets: list[Dataset],
     hypers: dict[str, Any],
 ) -> None:
-    """All that a restart finds done: baselines, inherited heads, low-rank layers.
+    """All that a restart finds done: inherited heads, baselines, low-rank layers.
 
     :param info: what the data have labels of
-    :param known: what the model had before these data; None for a new model
+    :param old_info: what the model had before these data; None for a new model
     """
     finetune = hypers["finetune"]
     check_names(hypers, info.targets)
-    old_targets = [] if known is None else list(known.targets)
+    old_targets = [] if old_info is None else list(old_info.targets)
+    # Heads first: what inherits a head inherits its baseline too, and only the others are fitted.
+    # Low-rank layers last: the composition is shifted by what the model predicts without them.
     inherit_heads(model, finetune["inherit_heads"], old_targets)
     with_head = {*old_targets, *finetune["inherit_heads"]}
     fit_baselines(model, [name for name in info.targets if name not in with_head], datasets, hypers)
     old = [name for name in info.targets if name in with_head]
     check_scales(model, old, hypers)
-    if known is not None:
-        kept_types = known.atomic_types if finetune["composition"] == "keep" else ()
+    if old_info is not None:
+        kept_types = old_info.atomic_types if finetune["composition"] == "keep" else ()
         shift_composition(model, old, kept_types, datasets, hypers)
     if finetune["method"] == "lora":
         add_low_rank_updates(model, finetune["config"])
 
 
-def say_what_trains(
-    model: BaseModel, info: DatasetInfo, known: DatasetInfo | None, finetune: dict[str, Any]
+def log_finetuning(
+    model: BaseModel, info: DatasetInfo, old_info: DatasetInfo | None, finetune: dict[str, Any]
 ) -> None:
     """Log method and size of a fine-tuning, and what a user might not expect of it."""
-    if known is None or finetune["read_from"] is None:
+    if old_info is None or finetune["read_from"] is None:
         return
     method = finetune["method"]
     trained = {name: each.numel() for name, each in model.named_parameters() if each.requires_grad}
@@ -77,6 +78,7 @@ def say_what_trains(
         f"Fine-tuning {finetune['read_from']} by the method '{method}': {sum(trained.values())} "
         f"parameters train, {frozen} are frozen"
     )
+    # old targets without labels in these data
     idle = [name for name in model.dataset_info.targets if name not in info.targets]
     if idle:
         keeps_features = all(name.startswith(HEADS) for name in trained)
@@ -86,15 +88,15 @@ def say_what_trains(
         name
         for name in model.heads
         if name in info.targets
-        and name not in {*known.targets, *finetune["inherit_heads"]}
-        and not any(_is_within(each, [_head(name)]) for each in trained)
+        and name not in {*old_info.targets, *finetune["inherit_heads"]}
+        and not any(_is_within(each, [f"{HEADS}{name}"]) for each in trained)
     ]
     if random:
         log.warning(
             f"the heads of the new targets {', '.join(random)} are random and do not train: name "
             f"them in {SECTION}.config.modules, or let them inherit an old one"
         )
-    new_types = sorted(set(info.atomic_types) - set(known.atomic_types))
+    new_types = sorted(set(info.atomic_types) - set(old_info.atomic_types))
     if new_types and method != "full":
         log.warning(
             f"the atomic types {new_types} are new to the model, and what the method '{method}' "
@@ -102,27 +104,83 @@ def say_what_trains(
         )
 
 
+# ---- heads of new targets that begin as copies of old ones
+
+
+def inherit_heads(model: BaseModel, inherited: dict[str, str], known: Collection[str]) -> None:
+    """Copy head and baseline of an old target into each new one.
+
+    :param inherited: the old target by the new one
+    :param known: the targets that the model had before these data
+    :raises OptionsError: for a target that is not there, or is of another kind
+    """
+    for new, old in inherited.items():
+        fault = inheritance_fault(new, old, model.dataset_info.targets, known)
+        shapes = [
+            {key: tensor.shape for key, tensor in model.heads[name].state_dict().items()}
+            for name in (new, old)
+            if name in model.heads
+        ]
+        if fault is None and (len(shapes) < 2 or shapes[0] != shapes[1]):
+            fault = f"the heads of '{new}' and '{old}' have other layers; give both the same"
+        if fault is not None:
+            raise OptionsError(f"{SECTION}.inherit_heads: {fault}")
+        model.heads[new].load_state_dict(model.heads[old].state_dict())
+        model.baselines[new].load_state_dict(model.baselines[old].state_dict())
+
+
+def inheritance_fault(
+    new: str, old: str, targets: dict[str, TargetInfo], known: Collection[str]
+) -> str | None:
+    """Why ``new`` cannot inherit the head of ``old``, or None.
+
+    :param targets: those of the model and of the data
+    """
+    if old not in known:
+        hint = did_you_mean(old, known)
+        return f"the model has no target '{old}'{hint}; it has {', '.join(known)}"
+    if new in known:
+        return f"'{new}' is a target of the model with a head of its own; name a new target first"
+    if new not in targets:
+        return f"the data sets have no target '{new}'{did_you_mean(new, targets)}"
+    different = list(differences(targets[new], targets[old]))
+    if different:
+        said = ", ".join(f"{field} {ours!r} and {theirs!r}" for field, ours, theirs in different)
+        return f"'{new}' and '{old}' are of different kinds: {said}; they have to agree"
+    return None
+
+
+def differences(ours: TargetInfo, theirs: TargetInfo) -> Iterator[tuple[str, Any, Any]]:
+    """What makes two targets of different kinds: unit, sub-targets and so on, by its name."""
+    # data without forces can train a target with forces: its kind is the same
+    kinds = [replace(each, gradients=(), description="").to_dict() for each in (ours, theirs)]
+    for field in kinds[0]:
+        if kinds[0][field] != kinds[1][field]:
+            yield field, kinds[0][field], kinds[1][field]
+
+
 # ---- which parameters train
 
 
-def choose_parameters(model: BaseModel, trained: Collection[str], finetune: dict[str, Any]) -> None:
+def set_trainable(model: BaseModel, trained: Collection[str], finetune: dict[str, Any]) -> None:
     """Let the parameters train that the method is for, and freeze the others.
 
-    Heads of targets without labels are frozen by every method.
+    Heads of targets without labels are frozen by every method: weight decay would change them.
 
     :param trained: the targets that have labels
     :param finetune: the section of the options, complete
     """
-    method, config = finetune["method"], finetune["config"]
-    idle = [_head(name) for name in model.heads if name not in trained]
-    heads = [_head(name) for name in model.heads if name in trained]
+    method = finetune["method"]
+    idle = [f"{HEADS}{name}" for name in model.heads if name not in trained]
+    heads = [f"{HEADS}{name}" for name in model.heads if name in trained]
     parameters = dict(model.named_parameters())
     able = [name for name in parameters if not _is_within(name, idle)]
     if method == "full":
         chosen = set(able)
     elif method == "heads":
-        chosen = _chosen_by_name(able, heads, config["modules"])
+        chosen = _chosen_by_name(able, heads, finetune["config"]["modules"])
     else:
+        # the weights that have a low-rank update are in neither group, and stay
         chosen = {name for name in able if _is_within(name, heads) or is_of_update(name)}
     if not chosen:
         raise OptionsError("this model has no parameters that these data could train")
@@ -132,7 +190,8 @@ def choose_parameters(model: BaseModel, trained: Collection[str], finetune: dict
 
 def add_low_rank_updates(model: BaseModel, config: dict[str, Any]) -> None:
     """Give the linear layers that ``target_modules`` names, or all outside the heads, an update."""
-    heads = [_head(name) for name in model.heads]
+    # heads are small and train whole
+    heads = [f"{HEADS}{name}" for name in model.heads]
     layers = {
         name: layer for name, layer in linear_layers(model).items() if not _is_within(name, heads)
     }
@@ -187,12 +246,9 @@ def _matching(
     return chosen
 
 
-def _head(target: str) -> str:
-    return f"{HEADS}{target}"
-
-
 def _is_within(name: str, modules: list[str]) -> bool:
-    return any(name == module or name.startswith(f"{module}.") for module in modules)
+    # by whole parts of a name: 'heads.energy' is not a part of 'heads.energy_2'
+    return any(f"{name}.".startswith(f"{module}.") for module in modules)
 
 
 def _list(names: Iterable[str]) -> str:

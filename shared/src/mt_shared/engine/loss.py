@@ -11,21 +11,25 @@ import torch.nn.functional as F
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data import Batch
-from mt_shared.engine.prediction import Prediction
+from mt_shared.engine.metrics import divided, is_by_atom
+from mt_shared.engine.prediction import Prediction, part
 from mt_shared.errors import OptionsError, did_you_mean
-
-GRADIENT_OF = {"forces": "positions", "stress": "strain", "virial": "strain"}
+from mt_shared.options import GRADIENT_OF
 
 
 @dataclass(frozen=True)
 class LossTerm:
-    """One summand. ``gradient`` is ``""`` for the values of the target themselves."""
+    """One summand. ``gradient`` is ``""`` for the values of the target themselves.
+
+    :param by_atom: whether prediction and label are divided by the number of atoms
+    """
 
     target: str
     gradient: str
     kind: str
     weight: float
     delta: float
+    by_atom: bool
 
     def __call__(self, predicted: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """The mean over the elements, weighted."""
@@ -37,88 +41,82 @@ class LossTerm:
         return self.weight * functions[self.kind]()
 
 
-def loss_terms(spec: str | dict[str, Any], targets: dict[str, TargetInfo]) -> list[LossTerm]:
+def loss_terms(
+    spec: str | dict[str, Any],
+    targets: dict[str, TargetInfo],
+    per_structure: tuple[str, ...] = (),
+) -> list[LossTerm]:
     """The summands that the option ``loss`` describes, in any of its short forms.
 
+    :param per_structure: targets whose values are not divided by the number of atoms
     :raises OptionsError: for a target or a gradient that the data do not have
     """
-    if isinstance(spec, dict):
-        for name in spec:
-            if name not in targets:
-                raise OptionsError(
-                    f"architecture.training.loss names the target '{name}'"
-                    f"{did_you_mean(name, targets)}; the targets are {sorted(targets)}"
-                )
+    for name in spec if isinstance(spec, dict) else ():
+        if name not in targets:
+            raise OptionsError(
+                f"architecture.training.loss names the target '{name}'"
+                f"{did_you_mean(name, targets)}; the targets are {sorted(targets)}"
+            )
     terms = []
     for name, target in targets.items():
-        chosen = spec if isinstance(spec, str) else spec.get(name, "mse")
         # a bare name for all targets is meant for their gradients too
-        default = spec if isinstance(spec, str) else "mse"
-        terms += _terms_of(name, target, chosen, default)
+        chosen, default = (spec, spec) if isinstance(spec, str) else (spec.get(name, "mse"), "mse")
+        settings = _settings(chosen)
+        gradients = _gradient_settings(name, target, settings)
+        by_atom = is_by_atom(name, target, per_structure)
+        terms.append(_term(name, "", settings, by_atom))
+        for gradient in target.gradients:
+            settings = _settings(gradients.get(gradient, default))
+            # there are as many forces as atoms, but one strain gradient for a structure, which
+            # grows with it as its energy does
+            terms.append(_term(name, gradient, settings, by_atom and gradient != "positions"))
     return terms
 
 
-def _terms_of(
-    name: str, target: TargetInfo, chosen: str | dict[str, Any], default: str
-) -> list[LossTerm]:
-    settings: dict[str, Any] = {"type": chosen} if isinstance(chosen, str) else dict(chosen)
-    gradients: dict[str, Any] = dict(settings.pop("gradients", {}))
-    for word, gradient in GRADIENT_OF.items():
-        if word in settings:
-            gradients[gradient] = settings.pop(word)
+def _settings(option: str | dict[str, Any]) -> dict[str, Any]:
+    return {"type": option} if isinstance(option, str) else option
+
+
+def _gradient_settings(
+    name: str, target: TargetInfo, settings: dict[str, Any]
+) -> dict[str, str | dict[str, Any]]:
+    """What the options say of the gradients of a target, by ``positions`` and ``strain``."""
+    gradients = dict(settings.get("gradients", {}))
+    gradients |= {GRADIENT_OF[word]: settings[word] for word in GRADIENT_OF if word in settings}
     for gradient in gradients:
         if gradient not in target.gradients:
             raise OptionsError(
                 f"architecture.training.loss.{name} weighs the gradient '{gradient}', but the "
                 f"target has {list(target.gradients) or 'no gradients'}; give it in training_set"
             )
-    terms = [_term(name, "", settings)]
-    for gradient in target.gradients:
-        terms.append(_term(name, gradient, gradients.get(gradient, default)))
-    return terms
+    return gradients
 
 
-def _term(target: str, gradient: str, settings: str | dict[str, Any]) -> LossTerm:
-    if isinstance(settings, str):
-        settings = {"type": settings}
+def _term(target: str, gradient: str, settings: dict[str, Any], by_atom: bool) -> LossTerm:
+    # the schema leaves out what has a default: users write {weight: 10} and nothing more
     weight, delta = float(settings.get("weight", 1.0)), float(settings.get("delta", 1.0))
-    return LossTerm(target, gradient, settings.get("type", "mse"), weight, delta)
+    return LossTerm(target, gradient, settings.get("type", "mse"), weight, delta, by_atom)
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The sum of the terms.
-
-    Values of a structure and its strain gradient are divided by the number of atoms, but for the
-    targets of ``per_structure``.
-    """
+    """The sum of the terms, each a mean over the elements that have a label."""
 
     terms: list[LossTerm]
-    per_structure: tuple[str, ...]
 
     def __call__(self, predictions: dict[str, Prediction], batch: Batch) -> torch.Tensor:
+        # Masks only where labels are missing: to learn how many are left, a GPU is waited for.
         total = batch.vectors.new_zeros(())
         for term in self.terms:
-            predicted, label = self.pair(term, predictions[term.target], batch)
-            if not batch.targets[term.target].complete[term.gradient]:
+            target = batch.targets[term.target]
+            predicted = part(predictions[term.target], term.gradient)
+            label = part(target, term.gradient)
+            if term.by_atom:
+                predicted, label = (divided(each, batch.num_atoms) for each in (predicted, label))
+            if not target.complete[term.gradient]:
                 found = torch.isfinite(label)
                 predicted, label = predicted[found], label[found]
                 if label.numel() == 0:
                     continue
             total = total + term(predicted, label)
         return total
-
-    def pair(
-        self, term: LossTerm, prediction: Prediction, batch: Batch
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prediction and label of a term, by atom where the term goes by atom."""
-        target = batch.targets[term.target]
-        if term.gradient == "":
-            predicted, label, by_atom = prediction.values, target.values, target.per_atom
-        else:
-            predicted, label = prediction.gradients[term.gradient], target.gradients[term.gradient]
-            by_atom = term.gradient == "positions"
-        if by_atom or term.target in self.per_structure:
-            return predicted, label
-        num_atoms = batch.num_atoms.reshape(-1, *[1] * (label.dim() - 1))
-        return predicted / num_atoms, label / num_atoms

@@ -1,28 +1,70 @@
-"""Root mean square and mean absolute errors, summed up over batches."""
+"""Root mean square and mean absolute errors: what is compared with what, and in which unit.
+
+The one home of this: an epoch's line, ``mt eval``, the final table and closed-form fits all use it,
+so that their numbers agree.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data import Batch
-from mt_shared.engine.prediction import Prediction
+from mt_shared.engine.prediction import Prediction, part
+from mt_shared.options import WORD_OF
 
+# Of numpy or of torch: nothing here needs to know which.
+Array = Any
+
+# users of eV think in meV; other units are taken as they are
 PREFIXES = {"eV": ("meV", 1e3)}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One kind of error: what it is called, its unit, and the factor into that unit."""
+    """One kind of error: what it is called, its unit, and the factor into that unit.
+
+    :param gradient: ``""`` for the values of the target themselves, or ``positions``, ``strain``
+    :param per: ``atom`` or ``volume``, by which predictions and labels are divided, or ``""``
+    """
 
     target: str
     gradient: str
     label: str
     unit: str
     factor: float
+    per: str = ""
+
+    def compared(self, array: Array, num_atoms: Array, volumes: Array) -> Array:
+        """What is compared of predictions, labels or their differences: by atom, or by volume.
+
+        :param array: values (S, ...) or (A, ...), or a derivative: ``positions`` (A, 3), ``strain``
+            (S, 3, 3); forces and the virial, which differ from it in sign, will do as well
+        :param num_atoms: (S,)
+        :param volumes: (S,), NaN for a structure without a volume: its stress is NaN, and no label
+        """
+        if self.per == "":
+            return array
+        return divided(array, num_atoms if self.per == "atom" else volumes)
+
+
+def divided(array: Array, divisors: Array) -> Array:
+    """Each row of an array (S, ...) by its divisor (S,)."""
+    return array / divisors.reshape(-1, *[1] * (array.ndim - 1))
+
+
+def is_by_atom(name: str, target: TargetInfo, per_structure: tuple[str, ...]) -> bool:
+    """Whether values of a target are divided by the number of atoms before they are compared.
+
+    Large structures would outweigh small ones otherwise. The option ``per_structure_targets`` names
+    the targets of structures whose values do not grow with the number of atoms.
+    """
+    return not target.per_atom and name not in per_structure
 
 
 def metrics_of(
@@ -30,84 +72,116 @@ def metrics_of(
 ) -> list[Metric]:
     """The errors that are reported: energies by atom, forces, stress; in meV and A if possible."""
     metrics = []
+    length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
     for name, target in targets.items():
         unit, factor = PREFIXES.get(target.unit, (target.unit, 1.0))
-        by_atom = not target.per_atom and name not in per_structure
+        per = "atom" if is_by_atom(name, target, per_structure) else ""
         by_atom_unit = f"{unit}/atom" if unit else "per atom"
-        metrics.append(Metric(name, "", name, by_atom_unit if by_atom else unit, factor))
-        length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
+        metrics.append(Metric(name, "", name, by_atom_unit if per else unit, factor, per))
         for gradient in target.gradients:
-            label = "forces" if gradient == "positions" else "stress"
-            label = label if name == "energy" else f"{name} {label}"
-            per = f"/{length}" if gradient == "positions" else f"/{length}^3"
-            metrics.append(Metric(name, gradient, label, f"{unit}{per}" if unit else "", factor))
+            word = WORD_OF[gradient]
+            label = word if name == "energy" else f"{name} {word}"
+            per, power = ("", "") if gradient == "positions" else ("volume", "^3")
+            gradient_unit = f"{unit}/{length}{power}" if unit else ""
+            metrics.append(Metric(name, gradient, label, gradient_unit, factor, per))
     return metrics
 
 
 class ErrorSums:
-    """Sums of squared and absolute errors of each metric, in float64.
+    """Sums of one kind of error over structures, from which its two means follow.
 
-    :param scales: by target, what turns the model's raw numbers into the unit of the target
+    :param sums: number of elements, sum of squares, sum of absolute values: an array of float64, or
+        a tensor on the device of a training, where it stays until a mean is asked for
     """
 
-    def __init__(
-        self,
-        metrics: list[Metric],
-        scales: dict[str, float],
-        per_structure: tuple[str, ...],
-        device: torch.device,
-    ):
-        self.metrics = metrics
-        self.scales = scales
-        self.per_structure = per_structure
-        # columns: number of elements, sum of squares, sum of absolute values
-        self.sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=device)
+    def __init__(self, metric: Metric, sums: Array | None = None):
+        self.metric = metric
+        self.sums = np.zeros(3) if sums is None else sums
 
+    def add(
+        self,
+        predicted: Array,
+        label: Array,
+        num_atoms: Array,
+        volumes: Array,
+        complete: bool = False,
+    ) -> None:
+        """Take note of some structures; labels that are not finite are missing and do not count.
+
+        For the arguments see :meth:`Metric.compared`.
+
+        :param complete: whether it is known that no label is missing
+        """
+        error = self.metric.compared(predicted - label, num_atoms, volumes)
+        if not complete:
+            # The label decides, not the error: a prediction of NaN must not pass for no label. A
+            # GPU has to be waited for here, since the number of errors depends on the data.
+            error = error[abs(self.metric.compared(label, num_atoms, volumes)) < math.inf]
+        # errors of float32 are squared as they are, but added up in float64
+        kind = self.sums.dtype
+        self.sums[0] += math.prod(error.shape)
+        self.sums[1] += (error * error).sum(dtype=kind)
+        self.sums[2] += abs(error).sum(dtype=kind)
+
+    @property
+    def number(self) -> int:
+        """How many elements were compared."""
+        return int(self.sums[0])
+
+    @property
+    def rmse(self) -> float:
+        """In the unit of the metric; NaN without labels, infinite if a prediction is NaN."""
+        return self.metric.factor * math.sqrt(self._mean(1))
+
+    @property
+    def mae(self) -> float:
+        """In the unit of the metric; NaN without labels, infinite if a prediction is NaN."""
+        return self.metric.factor * self._mean(2)
+
+    def _mean(self, column: int) -> float:
+        number, total = float(self.sums[0]), float(self.sums[column])
+        if not number:
+            return math.nan
+        # the best model is the one with the least error, and NaN would be less than nothing
+        return math.inf if math.isnan(total) else total / number
+
+
+class EpochErrors:
+    """The errors of the batches of an epoch, on the device of the data.
+
+    :param metrics: their factors turn the model's raw numbers into their units
+    :param volumes: (S,) of all structures, of which each batch holds some
+    :param sums: (M, 3), a row for each metric, of the steps that are done; None at the beginning
+    """
+
+    def __init__(self, metrics: list[Metric], volumes: torch.Tensor, sums: torch.Tensor | None):
+        if sums is None:
+            sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=volumes.device)
+        self.metrics = metrics
+        self.sums = sums
+        # asked for once an epoch: within the steps, a GPU would have to be waited for
+        self.all_have_volumes = bool(volumes.isfinite().all())
+
+    @torch.no_grad()
     def update(self, predictions: dict[str, Prediction], batch: Batch) -> None:
         """Add the errors of a batch; missing labels do not count."""
-        with torch.no_grad():
-            for row, metric in enumerate(self.metrics):
-                error, label = self._compared(metric, predictions[metric.target], batch)
-                if not batch.targets[metric.target].complete[metric.gradient]:
-                    error = error[torch.isfinite(label)]
-                self.sums[row, 0] += error.numel()
-                self.sums[row, 1] += error.square().sum(dtype=torch.float64)
-                self.sums[row, 2] += error.abs().sum(dtype=torch.float64)
-
-    def _compared(
-        self, metric: Metric, prediction: Prediction, batch: Batch
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The errors, and the labels, which are not finite where there is none."""
-        target = batch.targets[metric.target]
-        if metric.gradient == "":
-            error = prediction.values - target.values
-            if not target.per_atom and metric.target not in self.per_structure:
-                error = error / batch.num_atoms.unsqueeze(1)
-            return error, target.values
-        label = target.gradients[metric.gradient]
-        error = prediction.gradients[metric.gradient] - label
-        if metric.gradient == "positions":
-            return error, label
-        # a structure without a cell has a NaN label
-        return error / batch.volumes.reshape(-1, 1, 1), label
+        for metric, sums in zip(self.metrics, self.sums):
+            target = batch.targets[metric.target]
+            predicted = part(predictions[metric.target], metric.gradient)
+            label = part(target, metric.gradient)
+            complete = target.complete[metric.gradient]
+            complete &= metric.per != "volume" or self.all_have_volumes
+            errors = ErrorSums(metric, sums)
+            errors.add(predicted, label, batch.num_atoms, batch.volumes, complete)
 
     def results(self) -> dict[str, float]:
-        """``{"energy RMSE": ..., "energy MAE": ...}`` in the units of the metrics.
-
-        NaN without labels, infinite if a prediction is NaN.
-        """
+        """``{"energy RMSE": ..., "energy MAE": ...}`` in the units of the metrics."""
         results = {}
-        for metric, (number, squares, absolute) in zip(self.metrics, self.sums.tolist()):
-            factor = metric.factor * self.scales[metric.target]
-            results[f"{metric.label} RMSE"] = factor * math.sqrt(_mean(squares, number))
-            results[f"{metric.label} MAE"] = factor * _mean(absolute, number)
+        for metric, sums in zip(self.metrics, self.sums.cpu()):
+            errors = ErrorSums(metric, sums)
+            results[f"{metric.label} RMSE"] = errors.rmse
+            results[f"{metric.label} MAE"] = errors.mae
         return results
-
-
-def _mean(total: float, number: float) -> float:
-    if not number:
-        return math.nan
-    return math.inf if math.isnan(total) else total / number
 
 
 def selection_metric(kind: str, results: dict[str, float]) -> float:
@@ -118,6 +192,8 @@ def selection_metric(kind: str, results: dict[str, float]) -> float:
     """
     if kind == "loss":
         return results["loss"]
+    # What has no labels in the validation set is left out. Without any, the product of nothing is 1
+    # in every epoch.
     suffix = {"rmse_prod": "RMSE", "mae_prod": "MAE"}[kind]
     values = [value for name, value in results.items() if name.endswith(suffix)]
     return math.prod(value for value in values if not math.isnan(value))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mt_shared.data import Batch
+from mt_shared.data import Batch, BatchTarget
 from mt_shared.model import BaseModel, edge_gradient, position_gradient, strain_gradient
 
 
@@ -16,6 +16,11 @@ class Prediction:
 
     values: torch.Tensor
     gradients: dict[str, torch.Tensor]
+
+
+def part(of: Prediction | BatchTarget, gradient: str) -> torch.Tensor:
+    """A gradient of predictions or labels by its name; ``""`` names the values themselves."""
+    return of.gradients[gradient] if gradient else of.values
 
 
 def predict(model: BaseModel, batch: Batch, training: bool) -> dict[str, Prediction]:
@@ -28,30 +33,33 @@ def predict(model: BaseModel, batch: Batch, training: bool) -> dict[str, Predict
     with torch.set_grad_enabled(training or needs_gradient):
         atomic = model.predict(vectors, batch.graph, list(batch.targets))
         return {
-            name: _prediction(atomic[name], name, model, vectors, batch, training)
-            for name in batch.targets
+            name: Prediction(atomic[name], {})
+            if model.per_atom[name]
+            else _of_structures(atomic[name], list(target.gradients), vectors, batch, training)
+            for name, target in batch.targets.items()
         }
 
 
-def _prediction(
-    atomic: torch.Tensor,
-    name: str,
-    model: BaseModel,
-    vectors: torch.Tensor,
-    batch: Batch,
-    training: bool,
+def sum_over_atoms(values: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Sums (S, P) over the atoms of each structure of values (A, P)."""
+    zeros = values.new_zeros((batch.num_systems, values.shape[1]))
+    return zeros.index_add(0, batch.graph.system, values)
+
+
+def _of_structures(
+    atomic: torch.Tensor, labelled: list[str], vectors: torch.Tensor, batch: Batch, training: bool
 ) -> Prediction:
-    wanted = batch.targets[name].gradients
-    if model.per_atom[name]:
-        return Prediction(atomic, {})
-    zeros = atomic.new_zeros((batch.num_systems, atomic.shape[1]))
-    values = zeros.index_add(0, batch.graph.system, atomic)
-    if not wanted:
+    """Sums of the values of the atoms (A, P), and the derivatives that have labels."""
+    values = sum_over_atoms(atomic, batch)
+    if not labelled:
         return Prediction(values, {})
+    # All derivatives go through the edge vectors, so that one backward pass gives forces and
+    # stress; the loss is differentiated once more, by the weights, which needs the graph of it.
     on_edges = edge_gradient(values, vectors, create_graph=training)
     gradients = {}
-    if "positions" in wanted:
+    if "positions" in labelled:
         gradients["positions"] = position_gradient(on_edges, batch)
-    if "strain" in wanted:
+    if "strain" in labelled:
+        # detached: the weights, by which the loss will be differentiated, are not in the vectors
         gradients["strain"] = strain_gradient(on_edges, vectors.detach(), batch)
     return Prediction(values, gradients)

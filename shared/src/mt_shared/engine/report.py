@@ -6,10 +6,11 @@ import csv
 import logging
 import math
 import shutil
-import sys
 import time
 from pathlib import Path
-from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
 
 from mt_shared.engine.metrics import Metric
 
@@ -20,6 +21,7 @@ class Report:
     """Reports the epochs of one training.
 
     :param folder: of ``train.csv``, whose first rows are those of ``history``
+    :param hypers: of the training
     :param history: epochs before a restart
     """
 
@@ -27,33 +29,36 @@ class Report:
         self,
         folder: Path,
         metrics: list[Metric],
-        num_epochs: int,
-        log_interval: int,
-        log_mae: bool,
+        hypers: dict[str, Any],
         history: list[dict[str, float]],
     ):
         self.path = folder / "train.csv"
         self.metrics = metrics
-        self.num_epochs = num_epochs
-        self.log_interval = log_interval
-        self.kinds = ("RMSE", "MAE") if log_mae else ("RMSE",)
+        self.num_epochs = hypers["num_epochs"]
+        self.log_interval = hypers["log_interval"]
+        self.kinds = ("RMSE", "MAE") if hypers["log_mae"] else ("RMSE",)
         self.started = time.monotonic()
         self.first_epoch = len(history)
-        self.bar = ProgressBar(num_epochs, len(history))
+        # a terminal may say that it has no columns and rows, and tqdm would show nothing
+        size = shutil.get_terminal_size()
+        self.bar = tqdm(
+            total=self.num_epochs,
+            initial=len(history),
+            unit="epoch",
+            leave=False,
+            disable=None,  # where there is no terminal
+            ncols=size.columns,
+            nrows=size.lines,
+        )
+        # anew, since a restart may begin at a checkpoint before the last row
         with self.path.open("w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(self._header())
+            errors = [f"{key} [{unit}]" if unit else key for key, unit in self._columns()]
+            writer.writerow(["epoch", "learning rate", "train loss", "val loss", *errors])
             writer.writerows(self._row(epoch) for epoch in history)
 
-    def __enter__(self) -> Report:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         self.bar.close()
 
     def _columns(self) -> list[tuple[str, str]]:
@@ -65,12 +70,9 @@ class Report:
             for kind in self.kinds
         ]
 
-    def _header(self) -> list[str]:
-        errors = [f"{key} [{unit}]" if unit else key for key, unit in self._columns()]
-        return ["epoch", "learning rate", "train loss", "val loss", *errors]
-
     def _row(self, epoch: dict[str, float]) -> list[str]:
         keys = ["learning rate", "train loss", "val loss", *(key for key, _ in self._columns())]
+        # repr: every digit, so that a restart writes the same rows again
         return [str(int(epoch["epoch"])), *(repr(epoch.get(key, math.nan)) for key in keys)]
 
     def epoch(self, epoch: dict[str, float]) -> None:
@@ -79,9 +81,12 @@ class Report:
             csv.writer(file).writerow(self._row(epoch))
         number = int(epoch["epoch"])
         if number % self.log_interval == 0 or number == self.num_epochs or number == 1:
+            # a line is written in its place
             self.bar.clear()
             log.info(self._line(epoch))
-        self.bar.advance(epoch["train loss"], epoch["val loss"])
+        losses = f"loss {epoch['train loss']:.2e}, val {epoch['val loss']:.2e}"
+        self.bar.set_postfix_str(losses, refresh=False)
+        self.bar.update(1)
 
     def _line(self, epoch: dict[str, float]) -> str:
         number = int(epoch["epoch"])
@@ -95,40 +100,6 @@ class Report:
                 label = metric.label if kind == "RMSE" else f"{metric.label} MAE"
                 parts.append(f"{label} {_error(train)} (val {_error(val)}) {metric.unit}")
         return " | ".join([*parts, f"{_duration(left)} left"])
-
-
-class ProgressBar:
-    """A bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, num_epochs: int, first_epoch: int):
-        self._bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            size = shutil.get_terminal_size()
-            self._bar = tqdm(
-                total=num_epochs,
-                initial=first_epoch,
-                unit="epoch",
-                leave=False,
-                # a terminal may say that it has no columns and rows, and tqdm would show nothing
-                ncols=size.columns,
-                nrows=size.lines,
-            )
-
-    def advance(self, train_loss: float, val_loss: float) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {train_loss:.2e}, val {val_loss:.2e}", refresh=False)
-            self._bar.update(1)
-
-    def clear(self) -> None:
-        """Take the bar away, so that a line can be written in its place."""
-        if self._bar is not None:
-            self._bar.clear()
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _error(value: float) -> str:

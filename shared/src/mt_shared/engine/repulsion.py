@@ -41,11 +41,16 @@ def without_repulsion(model: BaseModel, datasets: list[Dataset]) -> list[Dataset
     """
     if not isinstance(model.repulsion, ZBL):
         return datasets
+    # a copy on the CPU, in float64 as always: labels are numpy's
     zbl = copy.deepcopy(model.repulsion).cpu()
-    return [
-        _with_labels_less(dataset, repulsion_of(zbl, dataset, model.dataset_info), model.repelled)
-        for dataset in datasets
-    ]
+    rest = []
+    for dataset in datasets:
+        repulsion = repulsion_of(zbl, dataset, model.dataset_info)
+        labels = dict(dataset.labels)
+        for name in model.repelled.keys() & labels.keys():
+            labels[name] = _less(labels[name], repulsion, model.repelled[name])
+        rest.append(replace(dataset, labels=labels))
+    return rest
 
 
 def repulsion_of(zbl: ZBL, dataset: Dataset, dataset_info: DatasetInfo) -> Repulsion:
@@ -54,25 +59,26 @@ def repulsion_of(zbl: ZBL, dataset: Dataset, dataset_info: DatasetInfo) -> Repul
     num_atoms = torch.from_numpy(dataset.structures.atoms_per_system)
     batches = cut_batches(torch.arange(len(dataset)), num_atoms, len(dataset), MAX_ATOMS)
     parts = [_repulsion_of(zbl, dataset.subset(batch.numpy()), info) for batch in batches]
-    gradients = {
-        name: np.concatenate([part.gradients[name] for part in parts])
-        for name in ("positions", "strain")
-    }
     return Repulsion(
         atoms=np.concatenate([part.atoms for part in parts]),
         systems=np.concatenate([part.systems for part in parts]),
-        gradients=gradients,
+        gradients={
+            name: np.concatenate([part.gradients[name] for part in parts])
+            for name in ("positions", "strain")
+        },
     )
 
 
 def _repulsion_of(zbl: ZBL, dataset: Dataset, info: DatasetInfo) -> Repulsion:
+    # neighbors within the longest bond are few: the model's own lists would take much more memory
     store = build_store([dataset], info, zbl.reach, {}, torch.float64)
     batch = store.batch(torch.arange(len(store)))
     graph, vectors = batch.graph, batch.vectors.requires_grad_()
     atoms = zbl(vectors, graph.species, graph.centers, graph.neighbors)
     on_edges = edge_gradient(atoms, vectors, create_graph=False)
     atoms, vectors = atoms.detach(), vectors.detach()
-    # the batch has its atoms sorted by species
+    # The batch has its atoms sorted by species, labels have them as in the file: slot is where
+    # each atom of the file went.
     _, slot, _ = sort_by_species(store.species, store.num_species)
     return Repulsion(
         atoms=atoms[slot].numpy(),
@@ -84,15 +90,11 @@ def _repulsion_of(zbl: ZBL, dataset: Dataset, info: DatasetInfo) -> Repulsion:
     )
 
 
-def _with_labels_less(dataset: Dataset, repulsion: Repulsion, factors: dict[str, float]) -> Dataset:
-    labels = {
-        name: _less(target, repulsion, factors[name]) if name in factors else target
-        for name, target in dataset.labels.items()
-    }
-    return replace(dataset, labels=labels)
-
-
 def _less(labels: TargetLabels, repulsion: Repulsion, factor: float) -> TargetLabels:
+    """Labels of one energy without the repulsion.
+
+    :param factor: from the unit of the repulsion to that of the energy
+    """
     energies = repulsion.atoms if labels.sample_kind == "atom" else repulsion.systems
     gradients = {
         name: gradient - factor * repulsion.gradients[name]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from mt_shared.data import Batch, BatchTarget
+from mt_shared.data import Batch
 
 
 def random_rotations(number: int, generator: torch.Generator) -> torch.Tensor:
@@ -15,6 +15,7 @@ def random_rotations(number: int, generator: torch.Generator) -> torch.Tensor:
     From quaternions with normally distributed components, whose directions are uniform.
     """
     quaternions = torch.randn(number, 4, dtype=torch.float64, generator=generator)
+    # on the CPU, like the generator, so that a seed gives the same rotations on every device
     w, x, y, z = (quaternions / quaternions.norm(dim=1, keepdim=True)).unbind(1)
     rows = [
         torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], dim=1),
@@ -32,26 +33,21 @@ def rotate(batch: Batch, rotations: torch.Tensor) -> Batch:
     by_edge = by_atom[graph.centers]
     turned = graph._replace(
         positions=_turn(graph.positions, by_atom),
+        # cell vectors are rows, hence the transpose
         cells=graph.cells @ rotations.transpose(1, 2),
     )
-    targets = {
-        name: replace(target, gradients=_turn_gradients(target, rotations, by_atom))
-        for name, target in batch.targets.items()
-    }
+    targets = {}
+    for name, target in batch.targets.items():
+        gradients = dict(target.gradients)
+        if "positions" in gradients:
+            gradients["positions"] = _turn(gradients["positions"], by_atom)
+        if "strain" in gradients:
+            # a tensor of rank two: one rotation for each of its axes
+            gradients["strain"] = rotations @ gradients["strain"] @ rotations.transpose(1, 2)
+        targets[name] = replace(target, gradients=gradients)
     return replace(batch, graph=turned, vectors=_turn(batch.vectors, by_edge), targets=targets)
 
 
 def _turn(vectors: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
     """``R v`` for each vector (N, 3)."""
     return torch.einsum("nab,nb->na", rotations, vectors)
-
-
-def _turn_gradients(
-    target: BatchTarget, rotations: torch.Tensor, by_atom: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    gradients = dict(target.gradients)
-    if "positions" in gradients:
-        gradients["positions"] = _turn(gradients["positions"], by_atom)
-    if "strain" in gradients:
-        gradients["strain"] = rotations @ gradients["strain"] @ rotations.transpose(1, 2)
-    return gradients

@@ -1,18 +1,22 @@
-"""Where a training stands: all that a restart needs to go on as if it had not stopped."""
+"""Where a training stands: all that a restart needs to go on as if it had not stopped.
+
+The state lies in a run folder as ``latest.ckpt``, the one before it as ``previous.ckpt``.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from mt_shared.contract import write_checkpoint
 from mt_shared.data import GraphStore
-from mt_shared.engine.adam import Adam
 from mt_shared.engine.loss import Loss
 from mt_shared.engine.metrics import Metric
-from mt_shared.engine.optimization import AveragedModel, Schedule
+from mt_shared.engine.optimization import Adam, AveragedModel, Schedule
 from mt_shared.model import BaseModel
 
 StateDict = dict[str, torch.Tensor]
@@ -34,6 +38,7 @@ class Position:
     ``sums`` are the errors and the loss of the steps of this epoch that are done.
     """
 
+    # epochs that have ended, and steps of the next one
     epoch: int = 0
     step: int = 0
     sums: torch.Tensor | None = None
@@ -42,14 +47,16 @@ class Position:
 
 @dataclass
 class Training:
-    """A training that runs: its data, its model, and everything that changes with each step."""
+    """A training that runs: its data, its model, and everything that changes with each step.
+
+    :param metrics: their factors turn the model's raw numbers into their units
+    """
 
     model: BaseModel
     train: GraphStore
     val: GraphStore
     loss: Loss
     metrics: list[Metric]
-    scales: dict[str, float]
     optimizer: Adam
     schedule: Schedule
     average: AveragedModel | None
@@ -64,18 +71,15 @@ class Training:
         if self.average is None:
             return self.model
         averaged = self.average.module
+        # torch's wrapper says no more than Module
         assert isinstance(averaged, BaseModel)
         return averaged
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
-        position = self.position
         return {
             "seed": self.seed,
-            "epoch": position.epoch,
-            "step": position.step,
-            "sums": position.sums,
-            "loss": position.loss,
+            **vars(self.position),
             "optimizer": self.optimizer.state(),
             "schedule": self.schedule.state(),
             "average": None if self.average is None else dict(self.average.state_dict()),
@@ -89,7 +93,11 @@ class Training:
     def load_state(self, state: dict[str, Any], best_state: StateDict | None) -> None:
         """The inverse of :meth:`state`; the weights are already in the model."""
         device = self.train.vectors.device
-        sums, loss = (_to(state[name], device) for name in ("sums", "loss"))
+        # a checkpoint is read on the CPU, whatever wrote it; between epochs both are None
+        sums, loss = (
+            None if state[name] is None else state[name].to(device, copy=True)
+            for name in ("sums", "loss")
+        )
         self.position = Position(state["epoch"], state["step"], sums, loss)
         self.optimizer.load_state(state["optimizer"])
         self.schedule.load_state(state["schedule"])
@@ -97,10 +105,14 @@ class Training:
             self.average.load_state_dict(state["average"])
         self.best = Best(state["best_epoch"], state["best_metric"], best_state)
         self.history = list(state["history"])
+        # of layers such as dropout: batches and rotations have generators of their own
         torch.set_rng_state(state["random"])
         if state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
 
-def _to(tensor: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
-    return None if tensor is None else tensor.to(device)
+def write_rotating(checkpoint: dict[str, Any], folder: Path) -> Path:
+    """Write ``latest.ckpt``; what it was becomes ``previous.ckpt``."""
+    latest = folder / "latest.ckpt"
+    write_checkpoint(checkpoint, latest, previous=folder / "previous.ckpt")
+    return latest

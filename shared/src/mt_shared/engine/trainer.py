@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,25 @@ from mt_shared.contract import (
     DryRun,
     Interrupted,
     TrainerInterface,
-    upgrade_by_version,
     write_checkpoint,
 )
 from mt_shared.data import Batch, Dataset, build_store, cut_batches, epoch_batches
 from mt_shared.engine.baselines import normalizations
-from mt_shared.engine.checkpoint_pair import write_rotating
-from mt_shared.engine.dry_run import rehearse
-from mt_shared.engine.finetuning import begin, choose_parameters, say_what_trains, trained_info
+from mt_shared.engine.dry_run import try_largest_batch
+from mt_shared.engine.finetuning import (
+    initialize_model,
+    log_finetuning,
+    set_trainable,
+    trained_info,
+)
 from mt_shared.engine.loss import Loss, loss_terms
-from mt_shared.engine.metrics import ErrorSums, metrics_of, selection_metric
+from mt_shared.engine.metrics import EpochErrors, metrics_of, selection_metric
 from mt_shared.engine.optimization import Schedule, make_average, make_optimizer
 from mt_shared.engine.prediction import Prediction, predict
 from mt_shared.engine.report import Report
 from mt_shared.engine.repulsion import without_repulsion
 from mt_shared.engine.signals import StopRequest
-from mt_shared.engine.state import Best, Position, StateDict, Training
+from mt_shared.engine.state import Best, Position, StateDict, Training, write_rotating
 from mt_shared.errors import ArchitectureError, UserError
 from mt_shared.model import BaseModel
 from mt_shared.options import engine_defaults
@@ -49,7 +53,7 @@ class Trainer(TrainerInterface[BaseModel]):
         self.context = "new"
         self._saved: dict[str, Any] | None = None
         self._saved_best: StateDict | None = None
-        self._known: DatasetInfo | None = None
+        self._old_info: DatasetInfo | None = None
         self._training: Training | None = None
 
     # ---- hooks
@@ -80,7 +84,8 @@ class Trainer(TrainerInterface[BaseModel]):
     ) -> None:
         run = self._prepare(model, dtype, devices[0], train_datasets, val_datasets)
         folder = Path(checkpoint_dir)
-        with self._report(run, folder) as report, StopRequest() as stop:
+        report = Report(folder, run.metrics, self.hypers, run.history)
+        with closing(report), StopRequest() as stop:
             self._save(run, folder)
             while run.position.epoch < self.hypers["num_epochs"] and not self._stagnates(run):
                 self._train_epoch(run, stop, folder)
@@ -90,7 +95,9 @@ class Trainer(TrainerInterface[BaseModel]):
                     self._save(run, folder)
             if not self._is_due(run):
                 self._save(run, folder)
-        self._say_best(run)
+        if run.position.epoch < self.hypers["num_epochs"]:
+            log.info(f"Stopped after epoch {run.position.epoch}: no progress in validation")
+        log.info(f"Best model: epoch {run.best.epoch}")
 
     def dry_run(
         self,
@@ -101,7 +108,8 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets: list[Dataset],
     ) -> DryRun:
         run = self._prepare(model, dtype, devices[0], train_datasets, val_datasets)
-        return rehearse(run.train, self._batches(run, 0), lambda batch: self._step(run, batch)[1])
+        batches = self._batches(run, 0)
+        return try_largest_batch(run.train, batches, lambda batch: self._step(run, batch)[1])
 
     def _prepare(
         self,
@@ -112,29 +120,41 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets: list[Dataset],
     ) -> Training:
         """Everything that is done once: baselines, neighbor lists, optimizer, saved state."""
-        self._check_hypers()
+        # a package without a schema gets its own defaults alone
+        lacking = [name for name in engine_defaults() if name not in self.hypers]
+        if lacking:
+            raise ArchitectureError(
+                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
+                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
+                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
+            )
         model.to(device=device, dtype=dtype)
+        # The order matters. The repulsion comes off the labels before anything looks at them:
+        # baselines are fitted to what is left. They are in the model before the stores are built,
+        # which take them off the labels too. Which parameters train is settled after low-rank
+        # layers have been added and before the optimizer collects them.
         train_datasets = without_repulsion(model, train_datasets)
         val_datasets = without_repulsion(model, val_datasets)
         info = trained_info(model.dataset_info, train_datasets)
         if self.context != "restart":
-            begin(model, info, self._known, train_datasets, self.hypers)
-        choose_parameters(model, info.targets, self.hypers["finetune"])
-        say_what_trains(model, info, self._known, self.hypers["finetune"])
+            initialize_model(model, info, self._old_info, train_datasets, self.hypers)
+        set_trainable(model, info.targets, self.hypers["finetune"])
+        log_finetuning(model, info, self._old_info, self.hypers["finetune"])
         normalization = normalizations(model, info.targets)
-        val_datasets = val_datasets or [train_datasets[0].subset([])]
         train, val = (
             build_store(datasets, info, model.cutoff, normalization, dtype).to(device)
-            for datasets in (train_datasets, val_datasets)
+            for datasets in (train_datasets, val_datasets or [train_datasets[0].subset([])])
         )
-        targets = info.targets
+        per_structure = tuple(self.hypers["per_structure_targets"])
         run = Training(
             model=model,
             train=train,
             val=val,
-            loss=Loss(loss_terms(self.hypers["loss"], targets), self._per_structure),
-            metrics=metrics_of(targets, info.length_unit, self._per_structure),
-            scales={name: values.scale for name, values in normalization.items()},
+            loss=Loss(loss_terms(self.hypers["loss"], info.targets, per_structure)),
+            metrics=[
+                replace(metric, factor=metric.factor * normalization[metric.target].scale)
+                for metric in metrics_of(info.targets, info.length_unit, per_structure)
+            ],
             optimizer=make_optimizer(model, self.hypers),
             schedule=Schedule(self.hypers),
             average=make_average(model, self.hypers["ema_decay"]),
@@ -144,16 +164,6 @@ class Trainer(TrainerInterface[BaseModel]):
             self._restore(run)
         self._training = run
         return run
-
-    def _check_hypers(self) -> None:
-        """A package without a schema gets its own defaults alone."""
-        lacking = [name for name in engine_defaults() if name not in self.hypers]
-        if lacking:
-            raise ArchitectureError(
-                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
-                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
-                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
-            )
 
     def _restore(self, run: Training) -> None:
         assert self._saved is not None
@@ -166,25 +176,30 @@ class Trainer(TrainerInterface[BaseModel]):
             )
 
     def _train_epoch(self, run: Training, stop: StopRequest, folder: Path) -> None:
+        """The steps of an epoch that are not done yet: after a restart, from its middle on."""
         batches = self._batches(run, run.position.epoch)
-        errors = self._error_sums(run)
-        if run.position.sums is not None:
-            errors.sums = run.position.sums.clone()
+        errors = EpochErrors(run.metrics, run.train.volumes, run.position.sums)
+        # Sums stay on the device until the epoch ends: reading one waits for all work before it.
+        run.position.sums = errors.sums
         if run.position.loss is None:
             run.position.loss = errors.sums.new_zeros(())
-        run.position.sums = errors.sums
         run.model.train()
         for step in range(run.position.step, len(batches)):
             if stop.received is not None:
                 self._interrupt(run, stop, folder)
+            # at the middle of the step, so that a warm-up does not begin with a rate of zero
             epochs = run.position.epoch + (step + 0.5) / len(batches)
             progress = epochs / self.hypers["num_epochs"]
             run.optimizer.learning_rate = run.schedule.rate(progress)
-            batch = self._augmented(run, batches[step], step)
+            batch = run.train.batch(batches[step].to(run.train.vectors.device))
+            # a generator for each step: a restart draws the same numbers as no restart
+            seed = (run.seed + 7919 * run.position.epoch + step) % 2**63
+            batch = self.transform(batch, torch.Generator().manual_seed(seed))
             predictions, loss = self._step(run, batch)
             errors.update(predictions, batch)
             run.position.loss += loss.detach().to(torch.float64) / len(batches)
             run.position.step = step + 1
+        # before the validation, which may take long
         if stop.received is not None:
             self._interrupt(run, stop, folder)
 
@@ -201,20 +216,9 @@ class Trainer(TrainerInterface[BaseModel]):
             run.average.update_parameters(run.model)
         return predictions, loss
 
-    def _augmented(self, run: Training, indices: torch.Tensor, step: int) -> Batch:
-        seed = run.seed + 7919 * run.position.epoch + step
-        batch = run.train.batch(indices.to(run.train.vectors.device))
-        return self.transform(batch, torch.Generator().manual_seed(seed % 2**63))
-
     def _batches(self, run: Training, epoch: int) -> list[torch.Tensor]:
-        hypers = self.hypers
-        return epoch_batches(
-            run.train.num_atoms.cpu(),
-            hypers["batch_size"],
-            hypers["max_atoms_per_batch"],
-            run.seed,
-            epoch,
-        )
+        size, max_atoms = self.hypers["batch_size"], self.hypers["max_atoms_per_batch"]
+        return epoch_batches(run.train.num_atoms.cpu(), size, max_atoms, run.seed, epoch)
 
     # ---- the end of an epoch
 
@@ -222,9 +226,8 @@ class Trainer(TrainerInterface[BaseModel]):
         """Validate, keep the best model, write the history, and step to the next epoch."""
         position = run.position
         assert position.sums is not None and position.loss is not None
-        errors = self._error_sums(run)
-        errors.sums = position.sums
-        results = {f"train {name}": value for name, value in errors.results().items()}
+        errors = EpochErrors(run.metrics, run.train.volumes, position.sums).results()
+        results = {f"train {name}": value for name, value in errors.items()}
         results["train loss"] = float(position.loss)
         validation = self._validate(run)
         results |= {f"val {name}": value for name, value in validation.items()}
@@ -238,6 +241,7 @@ class Trainer(TrainerInterface[BaseModel]):
         metric = selection_metric(self.hypers["best_model_metric"], validation)
         run.schedule.after_epoch(metric)
         run.position = Position(epoch=position.epoch + 1)
+        # without a validation set there is nothing to choose by, and the last model is kept
         if metric < run.best.metric or len(run.val) == 0:
             state = copy.deepcopy(run.evaluated_model.state_dict())
             run.best = Best(run.position.epoch, metric, dict(state))
@@ -247,19 +251,17 @@ class Trainer(TrainerInterface[BaseModel]):
         """The errors of the model that would be kept, and its loss, on the validation set."""
         model, store = run.evaluated_model, run.val
         model.eval()
-        errors = self._error_sums(run)
+        errors = EpochErrors(run.metrics, store.volumes, None)
         total = errors.sums.new_zeros(())
-        order = torch.arange(len(store))
-        hypers = self.hypers
-        batches = cut_batches(
-            order, store.num_atoms.cpu(), hypers["batch_size"], hypers["max_atoms_per_batch"]
-        )
-        for indices in batches if len(store) else []:
+        order, num_atoms = torch.arange(len(store)), store.num_atoms.cpu()
+        size, max_atoms = self.hypers["batch_size"], self.hypers["max_atoms_per_batch"]
+        batches = cut_batches(order, num_atoms, size, max_atoms) if len(store) else []
+        for indices in batches:
             batch = store.batch(indices.to(store.vectors.device))
             predictions = predict(model, batch, training=False)
             errors.update(predictions, batch)
             total += run.loss(predictions, batch).detach().to(torch.float64) / len(batches)
-        return errors.results() | {"loss": float(total) if len(store) else math.nan}
+        return errors.results() | {"loss": float(total) if batches else math.nan}
 
     def _is_due(self, run: Training) -> bool:
         """Whether a checkpoint is written after this epoch."""
@@ -267,32 +269,10 @@ class Trainer(TrainerInterface[BaseModel]):
 
     def _stagnates(self, run: Training) -> bool:
         patience = self.hypers["early_stopping_patience"]
+        # an epoch that was interrupted is finished first: only whole epochs count
         if patience is None or run.position.step > 0:
             return False
         return run.position.epoch - run.best.epoch >= patience
-
-    def _say_best(self, run: Training) -> None:
-        if run.position.epoch < self.hypers["num_epochs"]:
-            log.info(f"Stopped after epoch {run.position.epoch}: no progress in validation")
-        log.info(f"Best model: epoch {run.best.epoch}")
-
-    def _error_sums(self, run: Training) -> ErrorSums:
-        return ErrorSums(run.metrics, run.scales, self._per_structure, run.train.vectors.device)
-
-    @property
-    def _per_structure(self) -> tuple[str, ...]:
-        return tuple(self.hypers["per_structure_targets"])
-
-    def _report(self, run: Training, folder: Path) -> Report:
-        hypers = self.hypers
-        return Report(
-            folder,
-            run.metrics,
-            hypers["num_epochs"],
-            hypers["log_interval"],
-            hypers["log_mae"],
-            run.history,
-        )
 
     # ---- checkpoints
 
@@ -323,20 +303,8 @@ class Trainer(TrainerInterface[BaseModel]):
     ) -> Trainer:
         trainer = cls(hypers)
         trainer.context = context
-        trainer._known = DatasetInfo.from_dict(checkpoint["dataset_info"])
+        trainer._old_info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         if context == "restart":
             trainer._saved = checkpoint["trainer"]
             trainer._saved_best = checkpoint["best_state"]
         return trainer
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """One step a version, with the functions of :meth:`checkpoint_upgrades`."""
-        return upgrade_by_version(
-            checkpoint, "trainer_version", cls.__checkpoint_version__, cls.checkpoint_upgrades()
-        )
-
-    @classmethod
-    def checkpoint_upgrades(cls) -> dict[int, Callable[[dict[str, Any]], dict[str, Any]]]:
-        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
-        return {}

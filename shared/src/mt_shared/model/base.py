@@ -1,14 +1,11 @@
 """The usual implementation of the model's contract. TorchScript reads this file.
 
 A concrete architecture gives features of the atoms as a function of plain tensors; inputs,
-heads, baselines, outputs, checkpoints and export are here. Letters of shapes: A atoms, E edges,
-F features, P sub-targets, S systems, T atomic types.
+heads, baselines, outputs and export are here, checkpoints in ``persistence``. Letters of shapes:
+A atoms, E edges, F features, P sub-targets, S systems, T atomic types.
 """
 
-import copy
 import inspect
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Optional
 
 import torch
@@ -22,31 +19,20 @@ from metatomic.torch import (
     System,
 )
 
-from mt_shared.contract import (
-    DatasetInfo,
-    ModelInterface,
-    Scalar,
-    TargetInfo,
-    checkpoint_header,
-    metadata_from_dict,
-    metadata_to_dict,
-    upgrade_by_version,
-    write_checkpoint,
-)
+from mt_shared.contract import DatasetInfo, Scalar, TargetInfo, metadata_from_dict
 from mt_shared.data import Graph, graph_from_systems
 from mt_shared.errors import DataError
 from mt_shared.model.baseline import Baseline
-from mt_shared.model.growth import Places, places_of_types, take_over
 from mt_shared.model.heads import Head
-from mt_shared.model.lora import add_saved_updates, has_updates, merged_state
 from mt_shared.model.outputs import collect
+from mt_shared.model.persistence import PersistentModel
 from mt_shared.model.shapes import ANY, check_shape
 from mt_shared.model.zbl import NoRepulsion, repulsion_factor, zbl_of
 
 LAST_LAYER = "mt::aux::{}_last_layer_features"
 
 
-class BaseModel(ModelInterface):
+class BaseModel(PersistentModel):
     """A model whose predictions depend on positions through the edges within a cutoff.
 
     A subclass calls ``super().__init__``, builds its network, and then :meth:`add_targets`. Its
@@ -66,13 +52,9 @@ class BaseModel(ModelInterface):
         self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float, zbl: bool = False
     ):
         super().__init__(hypers, dataset_info)
-        self.metadata = metadata_to_dict(self.__default_metadata__)
         self.cutoff = float(cutoff)
         self.neighbor_list = NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)
-        self.atomic_types: List[int] = list(dataset_info.atomic_types)
-        # in the order in which the model learnt them
-        self.type_groups: List[List[int]] = [self.atomic_types]
-        self.num_species = len(self.atomic_types)
+        # a table by atomic number: one look-up for all atoms, on whatever device they are
         type_to_species = torch.zeros(max(self.atomic_types) + 1, dtype=torch.int64)
         type_to_species[self.atomic_types] = torch.arange(self.num_species)
         self.register_buffer("type_to_species", type_to_species, persistent=False)
@@ -91,6 +73,7 @@ class BaseModel(ModelInterface):
 
     def __init_subclass__(cls) -> None:
         """TorchScript reads the annotations of the concrete class alone: give it the inherited."""
+        # without them it could not tell the type of an empty dictionary
         super().__init_subclass__()
         annotations: Dict[str, Any] = {}
         for base in reversed(cls.__mro__):
@@ -145,41 +128,6 @@ class BaseModel(ModelInterface):
         self.outputs[name] = ModelOutput(sample_kind="atom", description=description)
         self.property_names[name] = "feature"
 
-    # ---- other data
-
-    def restart(self, dataset_info: DatasetInfo) -> "BaseModel":
-        """Heads for new targets; for new atomic types, a larger model with the numbers of this one.
-
-        What the larger model predicts for structures of the old types is what this one predicts.
-        """
-        merged = self.dataset_info.union(dataset_info)
-        if merged.atomic_types != self.dataset_info.atomic_types:
-            model = self._extended(merged.atomic_types)
-            return model.restart(dataset_info)
-        self.dataset_info = merged
-        self.add_targets(merged.targets)
-        return self
-
-    def _extended(self, atomic_types: "tuple[int, ...]") -> "BaseModel":
-        """A model of these types, a superset of its own, with the numbers of this one."""
-        make: Any = type(self)  # a concrete class, which has hypers and data set alone
-        info = replace(self.dataset_info, atomic_types=atomic_types)
-        model = make(copy.deepcopy(self.hypers), info)
-        model.metadata = self.metadata
-        model.to(dtype=self.dtype, device=next(self.parameters()).device)
-        new_types = [number for number in atomic_types if number not in self.atomic_types]
-        model.type_groups = [*self.type_groups, new_types]
-        take_over(model, self, model.grown_axes(self))
-        return model
-
-    def grown_axes(self, old: "BaseModel") -> Places:
-        """Hook: where the entries of axes that depend on the number of types went.
-
-        The base knows the axes with one entry a type.
-        """
-        places = places_of_types(old.atomic_types, self.atomic_types)
-        return {(old.num_species, self.num_species): places}
-
     # ---- prediction
 
     def predict(
@@ -205,6 +153,7 @@ class BaseModel(ModelInterface):
         for name, head in self.heads.items():
             if targets is None or name in targets:
                 last_layer, values = head(features, counts)
+                # LAST_LAYER once more: TorchScript does not see the globals of a module
                 results["mt::aux::" + name + "_last_layer_features"] = last_layer
                 results[name] = values
         return results
@@ -222,6 +171,7 @@ class BaseModel(ModelInterface):
             systems, self.neighbor_list, self.type_to_species, self.num_species
         )
         atomic = self.predict(vectors, graph)
+        # From here on in float64: energies of whole structures have more digits than float32.
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(atomic[name], graph.species)
         repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
@@ -240,85 +190,21 @@ class BaseModel(ModelInterface):
         """The one neighbor list that :meth:`forward` reads."""
         return [self.neighbor_list]
 
-    # ---- checkpoints and export
-
-    def get_checkpoint(self) -> Dict[str, Any]:
-        """Tensors and plain values; ``best_state`` is None where the state is the best one."""
-        return {
-            **checkpoint_header(type(self)),
-            "model_version": self.__checkpoint_version__,
-            "model_hypers": copy.deepcopy(self.hypers),
-            "dataset_info": self.dataset_info.to_dict(),
-            "metadata": copy.deepcopy(self.metadata),
-            "type_groups": copy.deepcopy(self.type_groups),
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
-            "best_state": None,
-        }
-
-    def save_checkpoint(self, path: Path) -> None:
-        """Write :meth:`get_checkpoint`, whole or not at all."""
-        write_checkpoint(self.get_checkpoint(), path)
-
-    @classmethod
-    def load_checkpoint(cls, checkpoint: Dict[str, Any], context: str) -> "BaseModel":
-        """The last state for ``restart``, the best one for ``finetune`` and ``export``."""
-        dataset_info = DatasetInfo.from_dict(checkpoint["dataset_info"])
-        make: Any = cls  # a concrete class, which has hypers and data set alone
-        first, *later = checkpoint["type_groups"]
-        info = replace(dataset_info, atomic_types=tuple(first))
-        model = make(checkpoint["model_hypers"], info)
-        model.to(dtype=getattr(torch, checkpoint["dtype"]))
-        for group in later:
-            model = model._extended(tuple(sorted([*model.atomic_types, *group])))
-        model.metadata = checkpoint["metadata"]
-        best = checkpoint["best_state"] if context != "restart" else None
-        state = checkpoint["state"] if best is None else best
-        if context == "restart":
-            add_saved_updates(model, state)
-        else:
-            state = merged_state(state)
-        model.load_state_dict(state)
-        return model
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """One step a version, with the functions of :meth:`checkpoint_upgrades`."""
-        return upgrade_by_version(
-            checkpoint, "model_version", cls.__checkpoint_version__, cls.checkpoint_upgrades()
-        )
-
-    @classmethod
-    def checkpoint_upgrades(cls) -> Dict[int, Any]:
-        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
-        return {}
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the parameters."""
-        return next(self.parameters()).dtype
+    # ---- export
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
         """A copy for the engines; the units and elements are those of the training data."""
-        dtype = str(self.dtype).removeprefix("torch.")
         capabilities = ModelCapabilities(
             outputs=self.supported_outputs(),
             atomic_types=self.atomic_types,
             interaction_range=self.interaction_range(),
             length_unit=self.dataset_info.length_unit,
             supported_devices=list(self.__supported_devices__),
-            dtype=dtype,
+            dtype=str(self.dtype).removeprefix("torch."),
         )
         if metadata is None:
             metadata = metadata_from_dict(self.metadata)
-        return AtomisticModel(self._plain_copy().eval(), metadata, capabilities)
-
-    def _plain_copy(self) -> "BaseModel":
-        """A copy without low-rank updates: they are in its weights."""
-        if not has_updates(self):
-            return copy.deepcopy(self)
-        device = next(self.parameters()).device
-        return self.load_checkpoint(self.get_checkpoint(), "export").to(device)
+        return AtomisticModel(self.without_updates().eval(), metadata, capabilities)
 
     def interaction_range(self) -> float:
         """How far away an atom can matter: the cutoff, unless messages travel further."""

@@ -8,7 +8,17 @@ from typing import Any, Callable
 import torch
 
 
-class Baseline(torch.nn.Module):
+class Float64Module(torch.nn.Module):
+    """A module whose buffers follow the model to another device, but never to another dtype."""
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
+        # All of to(), cuda(), float() end here. What they would do to a tensor tells the device.
+        here = next(self.buffers()).device
+        device = fn(torch.zeros((), dtype=torch.float64, device=here)).device
+        return super()._apply(lambda tensor: tensor.to(device), recurse)
+
+
+class Baseline(Float64Module):
     """``value = scale * raw + composition[species]``, for each atom.
 
     The network learns ``raw``, a number of order one. ``composition`` is the mean contribution of
@@ -32,8 +42,3 @@ class Baseline(torch.nn.Module):
     def forward(self, raw: torch.Tensor, species: torch.Tensor) -> torch.Tensor:
         """Atomic values (A, P) in float64 from the raw ones (A, P) and the species (A,)."""
         return raw.to(torch.float64) * self.scale + self.composition[species]
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        """Follow the model to another device, never to another dtype."""
-        device = fn(torch.zeros((), dtype=torch.float64, device=self.scale.device)).device
-        return super()._apply(lambda tensor: tensor.to(device), recurse)

@@ -7,6 +7,8 @@ from mt_shared.data import Batch
 
 def edge_gradient(energy: torch.Tensor, vectors: torch.Tensor, create_graph: bool) -> torch.Tensor:
     """``d(sum of energies) / d(edge vectors)``, (E, 3); zero where nothing depends on them."""
+    # The sum over structures gives the gradient of each one, since none feels another's edges. The
+    # graph is kept: other targets of the batch are differentiated after this one.
     (gradient,) = torch.autograd.grad(
         energy.sum(), vectors, create_graph=create_graph, retain_graph=True, allow_unused=True
     )
@@ -15,6 +17,7 @@ def edge_gradient(energy: torch.Tensor, vectors: torch.Tensor, create_graph: boo
 
 def position_gradient(gradient: torch.Tensor, batch: Batch) -> torch.Tensor:
     """``dE/dr`` (A, 3), minus the forces, from the gradient on the edges (E, 3)."""
+    # an edge is r_neighbor - r_center
     graph = batch.graph
     zeros = gradient.new_zeros((len(graph.species), 3))
     on_neighbors = zeros.index_add(0, graph.neighbors, gradient)

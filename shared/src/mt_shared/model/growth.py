@@ -23,22 +23,19 @@ def take_over(new: torch.nn.Module, old: torch.nn.Module, places: Places) -> Non
     :raises DataError: for an axis that has grown in a way that ``places`` does not know
     """
     numbers = old.state_dict()
+    # the tensors of a state_dict share their memory with the model
     for name, tensor in new.state_dict().items():
-        if name in numbers:
-            tensor[_index(name, tensor, numbers[name], places)] = numbers[name]
-
-
-def _index(
-    name: str, new: torch.Tensor, old: torch.Tensor, places: Places
-) -> Tuple[torch.Tensor, ...]:
-    """Open grids, one for each axis, which address the old entries."""
-    index = []
-    for axis, (size, new_size) in enumerate(zip(old.shape, new.shape)):
-        if size != new_size and (size, new_size) not in places:
-            raise DataError(
-                f"this architecture cannot be extended by new atomic types: of '{name}', axis "
-                f"{axis} grows from {size} to {new_size}, and it does not say how"
-            )
-        place = torch.arange(size) if size == new_size else places[size, new_size]
-        index.append(place.reshape([-1 if i == axis else 1 for i in range(old.dim())]))
-    return tuple(index)
+        if name not in numbers:
+            continue
+        # An index array for each axis, of shapes that broadcast (like numpy.ix_), so that all axes
+        # may grow at once.
+        index = []
+        for axis, (size, new_size) in enumerate(zip(numbers[name].shape, tensor.shape)):
+            if size != new_size and (size, new_size) not in places:
+                raise DataError(
+                    f"this architecture cannot be extended by new atomic types: of '{name}', axis "
+                    f"{axis} grows from {size} to {new_size}, and it does not say how"
+                )
+            place = torch.arange(size) if size == new_size else places[size, new_size]
+            index.append(place.reshape([-1 if i == axis else 1 for i in range(tensor.dim())]))
+        tensor[tuple(index)] = numbers[name]

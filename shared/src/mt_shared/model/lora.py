@@ -20,6 +20,7 @@ from mt_shared.model.species import SpeciesLinear
 
 State = dict[str, torch.Tensor]
 
+# names that torch.nn.utils.parametrize gives to the weight and to what is put over it
 ORIGINAL = "parametrizations.weight.original"
 UPDATE = "parametrizations.weight.0."
 PARTS = ("low_rank_a", "low_rank_b", "low_rank_scale")
@@ -39,10 +40,12 @@ class LowRank(torch.nn.Module):
         super().__init__()
         *types, num_out, num_in = weight.shape
         rank = min(rank, num_out, num_in)
+        # B is zero, so that nothing changes at first; A must not be, or neither could learn
         bound = 1.0 / math.sqrt(num_in)
         a = weight.new_empty(*types, rank, num_in).uniform_(-bound, bound)
         self.low_rank_a = torch.nn.Parameter(a)
         self.low_rank_b = torch.nn.Parameter(weight.new_zeros(*types, num_out, rank))
+        # in the state, so that a checkpoint needs no hypers to be merged
         self.register_buffer("low_rank_scale", weight.new_tensor(alpha / rank))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
@@ -92,6 +95,7 @@ def is_of_update(parameter_name: str) -> bool:
 
 def add_saved_updates(model: torch.nn.Module, state: State) -> None:
     """Give the layers of a plain model the updates that a saved state has numbers for."""
+    # any alpha will do: the scale is a buffer, which the state overwrites
     for layer, (a, _, _) in _saved_updates(state):
         add_updates([model.get_submodule(layer.rstrip("."))], rank=a.shape[-2], alpha=1.0)
 

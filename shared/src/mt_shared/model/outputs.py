@@ -37,7 +37,7 @@ def collect(
     for name, output in outputs.items():
         values = atomic[name]
         if output.sample_kind == "atom":
-            results[name] = atom_map(values[slot].to(dtype), samples, property_names[name])
+            values, labels = values[slot].to(dtype), Labels(["system", "atom"], samples)
         else:
             # a sum over all atoms needs no order, and the gradient of one takes long
             if selected is not None:
@@ -46,7 +46,9 @@ def collect(
                 (len(systems), values.shape[1]), dtype=values.dtype, device=values.device
             )
             totals = totals.index_add(0, owners, values)
-            results[name] = system_map(totals.to(dtype), property_names[name])
+            numbers = torch.arange(len(totals), dtype=torch.int32, device=values.device)
+            values, labels = totals.to(dtype), Labels(["system"], numbers.unsqueeze(1))
+        results[name] = single_block(values, labels, property_names[name])
     return results
 
 
@@ -63,22 +65,12 @@ def selection(samples: torch.Tensor, selected_atoms: Optional[Labels]) -> Option
     """Places in ``samples`` (A, 2) of the selected atoms; None where all are meant."""
     if selected_atoms is None:
         return None
+    # A pair becomes one number, since TorchScript has no isin for rows.
     stride = int(samples[:, 1].max()) + 1 if len(samples) > 0 else 1
     selected = selected_atoms.values.to(samples.dtype)
     keys = samples[:, 0] * stride + samples[:, 1]
     selected_keys = selected[:, 0] * stride + selected[:, 1]
     return torch.nonzero(torch.isin(keys, selected_keys))[:, 0]
-
-
-def atom_map(values: torch.Tensor, samples: torch.Tensor, property_name: str) -> TensorMap:
-    """A TensorMap of values (A, P), one sample an atom."""
-    return single_block(values, Labels(["system", "atom"], samples), property_name)
-
-
-def system_map(values: torch.Tensor, property_name: str) -> TensorMap:
-    """A TensorMap of values (S, P), one sample a system."""
-    systems = torch.arange(len(values), dtype=torch.int32, device=values.device)
-    return single_block(values, Labels(["system"], systems.unsqueeze(1)), property_name)
 
 
 def single_block(values: torch.Tensor, samples: Labels, property_name: str) -> TensorMap:

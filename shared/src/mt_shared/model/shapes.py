@@ -21,18 +21,15 @@ def check_shape(hook: str, found: Any, letters: str, expected: tuple[int, ...]) 
     :param expected: its sizes, ``ANY`` where any will do
     :raises ArchitectureError: names both shapes
     """
-    if isinstance(found, torch.Tensor) and _fits(tuple(found.shape), expected):
-        return
-    shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+    shape: Any = type(found).__name__
+    if isinstance(found, torch.Tensor):
+        shape = tuple(found.shape)
+        fits = (size in (ANY, given) for given, size in zip(shape, expected))
+        if len(shape) == len(expected) and all(fits):
+            return
     sizes = ", ".join("any" if size == ANY else str(size) for size in expected)
     comma = "," if len(expected) == 1 else ""
     raise ArchitectureError(
         f"{hook} returned {shape}, expected a tensor of shape {letters} = ({sizes}{comma}); A is "
         "the number of atoms, S that of structures (atomic_energies=False), F num_features"
-    )
-
-
-def _fits(shape: tuple[int, ...], expected: tuple[int, ...]) -> bool:
-    return len(shape) == len(expected) and all(
-        size in (ANY, found) for found, size in zip(shape, expected)
     )

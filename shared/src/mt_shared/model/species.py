@@ -61,6 +61,8 @@ class SpeciesLinear(torch.nn.Module):
 
     def _choose(self, y_ATO: torch.Tensor, counts: list[int]) -> torch.Tensor:
         """Of the layers of all species, that of each atom."""
+        # Seen as (A T, O), row a T + t has what the layer of species t makes of atom a. The sizes
+        # are given to repeat_interleave, which would wait for a GPU to learn them.
         num_atoms, device = y_ATO.shape[0], y_ATO.device
         labels = torch.arange(self.num_species, device=device)
         sizes = torch.tensor(counts, device=device)

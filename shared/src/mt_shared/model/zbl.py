@@ -4,7 +4,7 @@ TorchScript reads this file: old-style annotations. Letters of shapes: A atoms, 
 N edges of near pairs, T atomic types.
 """
 
-from typing import Any, Callable, List
+from typing import List
 
 import torch
 from ase.data import covalent_radii
@@ -12,6 +12,7 @@ from ase.data import covalent_radii
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import conversion
 from mt_shared.errors import OptionsError
+from mt_shared.model.baseline import Float64Module
 
 ENERGY_UNIT = "eV"
 """Of what :class:`ZBL` gives in a model, whatever the units of its targets."""
@@ -28,7 +29,7 @@ LAST_COVALENT_RADIUS = 96
 """Curium: no heavier element is in the table of Cordero et al. (2008), which ASE ships."""
 
 
-class ZBL(torch.nn.Module):
+class ZBL(Float64Module):
     r"""Coulomb repulsion of two nuclei, screened by their electrons, and switched off at a bond.
 
     .. math::
@@ -75,6 +76,7 @@ class ZBL(torch.nn.Module):
     def __init__(self, atomic_types: List[int], length_unit: str, energy_unit: str, cutoff: float):
         super().__init__()
         self.num_species = len(atomic_types)
+        # Tables of pairs of species, flat: the pair of s and t is entry s T + t.
         charges = torch.tensor(atomic_types, dtype=torch.float64)
         coulomb = conversion("Hartree", energy_unit) * conversion("bohr", length_unit)
         powers = charges**CHARGE_EXPONENT
@@ -106,7 +108,8 @@ class ZBL(torch.nn.Module):
         :param centers: (E,) int64
         :param neighbors: (E,) int64
         """
-        # few of the pairs within a cutoff are as near as a bond
+        # Few of the pairs within a cutoff are as near as a bond. Which ones is no matter of
+        # derivatives: at the outer radius the energy goes to zero with five of them.
         near = torch.nonzero((vectors.detach() ** 2).sum(1) < self.reach**2)[:, 0]
         atoms = centers[near]
         pairs = species[atoms] * self.num_species + species[neighbors[near]]
@@ -127,13 +130,9 @@ class ZBL(torch.nn.Module):
     def switch(self, distances: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
         """1 up to the inner radius of each pair, 0 from its outer one, (N,)."""
         inner = self.inner[pairs]
+        # outside of the two radii the switch is constant, and the clamp has no gradient
         x = ((distances - inner) / (self.outer[pairs] - inner)).clamp(0.0, 1.0)
         return (1.0 - x) ** 6 * (1.0 + 6.0 * x + 21.0 * x**2)
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        """Follow the model to another device, never to another dtype."""
-        device = fn(torch.zeros((), dtype=torch.float64, device=self.outer.device)).device
-        return super()._apply(lambda tensor: tensor.to(device), recurse)
 
 
 class NoRepulsion(torch.nn.Module):

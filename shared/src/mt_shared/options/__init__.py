@@ -8,18 +8,20 @@ from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
 from mt_shared.options.gradients import GRADIENT_OF, WORD_OF
 from mt_shared.options.hyper_table import UNSET, Hyper, hyper_table
 from mt_shared.options.hypers import (
-    ENGINE_URN,
     Hypers,
     HypersEntry,
     baseline_by_type,
     engine_defaults,
-    engine_schema,
+    engine_schemas,
     find_hyper_faults,
     merge_hypers,
     resolve_hypers,
     with_atomic_numbers,
 )
-from mt_shared.options.load import deep_merge, describe_origins, load_options, origins
-from mt_shared.options.schema_check import check, find_faults, schema_fault
+from mt_shared.options.options_file import load_options
+from mt_shared.options.origins import describe_origins, origins
+from mt_shared.options.schema_check import check, find_faults
+from mt_shared.options.schemas import schema_fault
 from mt_shared.options.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
+from mt_shared.options.trees import deep_merge
 from mt_shared.options.yaml_loader import dump_inline, dump_yaml, load_yaml, read_yaml

@@ -1,11 +1,11 @@
-"""What a JSON schema expects, in words; and the keys that it knows."""
+"""What a JSON schema expects, in words: of errors, and of the table of hypers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-Schema = Mapping[str, Any]
+from mt_shared.options.schemas import Schema, SchemaSet
 
-_KINDS = {
+_WORDS = {
     "integer": "a whole number",
     "number": "a number",
     "string": "text",
@@ -14,69 +14,21 @@ _KINDS = {
     "object": "a mapping",
     "array": "a list",
 }
-_KIND_OF_VALUE = {
-    str: "text",
-    bool: "true or false",
+_JSON_TYPES = {
+    str: "string",
+    bool: "boolean",
     type(None): "null",
-    int: "a whole number",
-    float: "a number",
-    list: "a list",
-    dict: "a mapping",
+    int: "integer",
+    float: "number",
+    list: "array",
+    dict: "object",
 }
-# Our additions to JSON schema that say what the keys of a mapping, or the items of a list, are.
-_NAMED = {"targetNames": "targets", "elementNames": "elements"}
 _BOUNDS = {
     "minimum": "at least {}",
     "exclusiveMinimum": "above {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
 }
-
-
-class SchemaSet:
-    """A schema with the ones it refers to by URN, so that ``$ref`` can be followed."""
-
-    def __init__(self, root: Schema, referenced: Mapping[str, Schema]) -> None:
-        self.root = root
-        self.referenced = referenced
-
-    def resolve(self, schema: Any) -> Any:
-        """The schema itself, or what its ``$ref`` points to."""
-        if isinstance(schema, Mapping) and "$ref" in schema:
-            document, _, pointer = schema["$ref"].partition("#")
-            return self.resolve(self._pointed(document, pointer.strip("/")))
-        return schema
-
-    def has(self, reference: str) -> bool:
-        """Whether a ``$ref`` points to something."""
-        document, _, pointer = reference.partition("#")
-        known = not document or document in self.referenced
-        return known and bool(self._pointed(document, pointer.strip("/")))
-
-    def _pointed(self, document: str, pointer: str) -> Any:
-        # A local pointer is looked up in each document: which one it was written in is not kept.
-        documents = [self.referenced[document]] if document else self._documents()
-        for found in documents:
-            for part in pointer.split("/") if pointer else ():
-                found = found.get(part, {})
-            if found:
-                return found
-        return {}
-
-    def _documents(self) -> list[Any]:
-        return [self.root, *self.referenced.values()]
-
-    def known_keys(self, schema: Any) -> dict[str, Any]:
-        """The keys that a schema describes, its references included, with their schemas."""
-        if not isinstance(schema, Mapping):
-            return {}
-        known: dict[str, Any] = {}
-        if "$ref" in schema:
-            known.update(self.known_keys(self.resolve(schema)))
-        for part in schema.get("allOf", ()):
-            known.update(self.known_keys(part))
-        known.update(schema.get("properties", {}))
-        return known
 
 
 def expected(schema: Any, schemas: SchemaSet) -> str:
@@ -88,16 +40,22 @@ def expected(schema: Any, schemas: SchemaSet) -> str:
         return str(schema["title"])
     for union in ("anyOf", "oneOf"):
         if union in schema:
-            return either([expected(branch, schemas) for branch in schema[union]])
+            return _either(expected(branch, schemas) for branch in schema[union])
     if "enum" in schema:
-        return either([_quoted(value) for value in schema["enum"]])
+        return _either(map(_quoted, schema["enum"]))
     if "const" in schema:
         return _quoted(schema["const"])
-    kinds = _types(schema)
-    if not kinds:
+    types = _types(schema)
+    if not types:
+        # Nothing that has words: such as "pattern" alone. Shown as it is, it still helps.
         rules = [f"{key}: {value}" for key, value in schema.items() if key != "description"]
         return f"a value of the schema {{{', '.join(rules)}}}" if rules else "a value"
-    return either([_within_bounds(kind, schema) for kind in kinds])
+    bounds = bounds_of(schema)
+    # "a number above 0", but "a number of at least 0"; bounds hold for numbers alone.
+    bounds = f" of {bounds}" if bounds.startswith("at ") else f" {bounds}" if bounds else ""
+    return _either(
+        _WORDS[each] + (bounds if each in ("integer", "number") else "") for each in types
+    )
 
 
 def kind_of(schema: Any, schemas: SchemaSet) -> str:
@@ -107,56 +65,46 @@ def kind_of(schema: Any, schemas: SchemaSet) -> str:
         return expected(schema, schemas)
     if "enum" in schema or "const" in schema:
         values = schema["enum"] if "enum" in schema else [schema["const"]]
-        return either([_kind_of_value(value) for value in values])
-    kinds = [_kind_in_full(kind, schema, schemas) for kind in _types(schema)]
-    return either(kinds) if kinds else "a value"
+        return _either(_WORDS[_JSON_TYPES[type(value)]] for value in values)
+    types = _types(schema)
+    return _either(_kind(each, schema, schemas) for each in types) if types else "a value"
+
+
+def _kind(type_: str, schema: Schema, schemas: SchemaSet) -> str:
+    """One of a schema's types in words, with what a list or a mapping holds."""
+    names = "targets" if "targetNames" in schema else "elements" if "elementNames" in schema else ""
+    if type_ == "array" and names:
+        return f"a list of {names}"
+    if type_ == "array" and "items" in schema:
+        return f"a list, each {expected(schema['items'], schemas)}"
+    values = schema.get("additionalProperties")
+    if type_ == "object" and isinstance(values, Mapping):
+        return f"a mapping of {names or 'names'} to {expected(values, schemas)}"
+    return _WORDS[type_]
 
 
 def bounds_of(schema: Schema) -> str:
     """The bounds or the choices of a value, in words: ``at least 1``; empty if there are none."""
     if "enum" in schema:
-        return either([_quoted(value) for value in schema["enum"]])
+        return _either(map(_quoted, schema["enum"]))
     if "const" in schema:
         return f"only {_quoted(schema['const'])}"
     return " and ".join(text.format(schema[key]) for key, text in _BOUNDS.items() if key in schema)
 
 
 def _types(schema: Schema) -> list[str]:
-    kinds = schema.get("type", [])
-    return [kinds] if isinstance(kinds, str) else kinds
-
-
-def _within_bounds(kind: str, schema: Schema) -> str:
-    bounds = bounds_of(schema)
-    if kind not in ("integer", "number") or not bounds:
-        return _KINDS[kind]
-    return f"{_KINDS[kind]} {'of ' if bounds.startswith('at ') else ''}{bounds}"
-
-
-def _kind_in_full(kind: str, schema: Schema, schemas: SchemaSet) -> str:
-    """With what a list or a mapping holds."""
-    names = next((noun for key, noun in _NAMED.items() if key in schema), "")
-    if kind == "array" and names:
-        return f"a list of {names}"
-    if kind == "array" and "items" in schema:
-        return f"a list, each {expected(schema['items'], schemas)}"
-    values = schema.get("additionalProperties")
-    if kind == "object" and isinstance(values, Mapping):
-        return f"a mapping of {names or 'names'} to {expected(values, schemas)}"
-    return _KINDS[kind]
-
-
-def _kind_of_value(value: Any) -> str:
-    return _KIND_OF_VALUE[type(value)]
+    types = schema.get("type", [])
+    return [types] if isinstance(types, str) else types
 
 
 def _quoted(value: Any) -> str:
+    """A value as YAML has it, text in quotes."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def either(options: list[str]) -> str:
-    """The options as a phrase: ``a, b or c``."""
-    options = list(dict.fromkeys(options))
-    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"
+def _either(choices: Iterable[str]) -> str:
+    """The choices as a phrase: ``a, b or c``."""
+    first, *others = dict.fromkeys(choices)
+    return f"{', '.join([first, *others[:-1]])} or {others[-1]}" if others else first

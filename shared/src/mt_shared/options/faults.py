@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from mt_shared.errors import OptionsError
 
@@ -41,37 +41,27 @@ def raise_faults(
 ) -> None:
     """Raise one OptionsError that lists every fault, or do nothing if there is none.
 
-    ``where`` says for each path of the file how to find it (``line 12``).
+    ``where`` says for each path of the file how to find it (``line 12``), in the file's order.
     """
+    # Several rules of a schema can find the same fault.
     found = list(dict.fromkeys(faults))
-    if found:
-        _raise(found, source, where or {})
+    if not found:
+        return
+    where = where or {}
+    position = {path: number for number, path in enumerate(where)}
 
+    def known_part(fault: Fault) -> KeyPath:
+        """The path, or that of the nearest mapping around it that the file has."""
+        path = fault.path
+        return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in where), ())
 
-def _raise(faults: list[Fault], source: str, where: Mapping[KeyPath, str]) -> NoReturn:
-    if where:
-        faults = sorted(faults, key=lambda fault: _position(fault.path, where))
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    # In the order of the file; what the file has no part of comes first.
+    found.sort(key=lambda fault: position.get(known_part(fault), -1))
+    count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
     lines = [f"{source}: {count} in the options"]
-    for fault in faults:
-        place = _place(fault.path, where)
-        name = dotted(fault.path)
-        head = " ".join(part for part in (name, place) if part)
+    for fault in found:
+        known = known_part(fault)
+        place = f"({where[known]})" if known else ""
+        head = " ".join(part for part in (dotted(fault.path), place) if part)
         lines.append(f"  {head}: {fault.message}" if head else f"  {fault.message}")
     raise OptionsError("\n".join(lines))
-
-
-def _place(path: KeyPath, where: Mapping[KeyPath, str]) -> str:
-    known = _known_part(path, where)
-    return f"({where[known]})" if known else ""
-
-
-def _position(path: KeyPath, where: Mapping[KeyPath, str]) -> int:
-    """The order of the file; what the file does not have comes first."""
-    known = _known_part(path, where)
-    return list(where).index(known) if known else -1
-
-
-def _known_part(path: KeyPath, where: Mapping[KeyPath, str]) -> KeyPath:
-    """The path, or that of the nearest mapping around it that the file has."""
-    return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in where), ())

@@ -1,4 +1,12 @@
-"""Hypers of an architecture: defaults merged with what the user wrote, and checked.
+"""Hypers of an architecture, on their one way from the defaults to model and trainer.
+
+1. The defaults: the architecture's own over those of the engine, if it trains with the engine.
+2. ``merge_hypers``: the sections ``model`` and ``training`` of the user over the defaults.
+3. ``find_hyper_faults``: what came of that is checked against the schema.
+4. ``with_atomic_numbers``: elements become integers, as the trainer wants them.
+
+``resolve_hypers`` takes all four steps. The dispatcher takes them one by one, to name the faults of
+the hypers together with those of all other options.
 
 The hypers of the shared engine are described and defaulted once, beside the engine
 (``engine/schema-engine.json``, ``engine/default-engine.yaml``). An architecture gets them by
@@ -16,11 +24,10 @@ from typing import Any, Protocol
 from mt_shared.errors import ArchitectureError
 from mt_shared.options.elements import atomic_number
 from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults
-from mt_shared.options.load import deep_merge
 from mt_shared.options.schema_check import find_faults
+from mt_shared.options.trees import deep_merge
 from mt_shared.options.yaml_loader import load_yaml
 
-SECTION = "architecture"
 ENGINE_URN = "urn:mt-shared:engine:1"
 
 # Not importlib.resources: it would import mt_shared.engine, which is the half with torch.
@@ -60,7 +67,7 @@ def resolve_hypers(
     target_names: Collection[str] | None = None,
     where: Mapping[KeyPath, str] | None = None,
 ) -> Hypers:
-    """Merge the user's sections ``model`` and ``training`` into the defaults, and check them.
+    """The hypers of model and trainer, merged, checked and with atomic numbers.
 
     :param user: the section ``architecture`` of the options
     :param source: the options file, named in the error
@@ -74,33 +81,15 @@ def resolve_hypers(
 
 def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
     """The defaults with the user's values over them, as they are written and unchecked."""
-    defaults = _defaults(entry)
+    defaults = entry.default_hypers
+    if uses_engine(entry.schema):
+        defaults = deep_merge({"training": _engine_defaults()}, defaults)
     merged = {
+        # A section that is there but empty is null in YAML.
         section: deep_merge(defaults.get(section, {}), user.get(section) or {})
         for section in ("model", "training")
     }
     return Hypers(**merged, unchecked=entry.schema is None)
-
-
-def with_atomic_numbers(entry: HypersEntry, hypers: Hypers) -> Hypers:
-    """Checked hypers as the trainer gets them: elements of ``atomic_baseline`` are integers."""
-    if not uses_engine(entry.schema):
-        return hypers
-    baseline = baseline_by_type(hypers.training["atomic_baseline"])
-    return replace(hypers, training={**hypers.training, "atomic_baseline": baseline})
-
-
-def baseline_by_type(atomic_baseline: Mapping[str, Any]) -> dict[str, float | dict[int, float]]:
-    """A checked ``atomic_baseline`` with atomic numbers for keys (``"6"`` and ``C`` become 6)."""
-    return {
-        target: _by_type(value) if isinstance(value, Mapping) else float(value)
-        for target, value in atomic_baseline.items()
-    }
-
-
-def _by_type(values: Mapping[str, float]) -> dict[int, float]:
-    numbered = ((atomic_number(element), value) for element, value in values.items())
-    return {number: float(value) for number, value in numbered if number is not None}
 
 
 def find_hyper_faults(
@@ -119,15 +108,11 @@ def find_hyper_faults(
     faults = find_faults(
         {"model": merged.model, "training": merged.training},
         _closed_schema(entry.schema),
-        {ENGINE_URN: engine_schema()},
-        at=(SECTION,),
+        engine_schemas(),
+        at=("architecture",),
         target_names=target_names,
     )
-    _check_defaults(entry, user, faults)
-    return faults
-
-
-def _check_defaults(entry: HypersEntry, user: Mapping[str, Any], faults: list[Fault]) -> None:
+    # The user is not to blame for what only the architecture has written.
     own = [
         fault
         for fault in faults
@@ -140,6 +125,7 @@ def _check_defaults(entry: HypersEntry, user: Mapping[str, Any], faults: list[Fa
             f"({shown}): tell its maintainers, or if it is yours, mend default-hypers.yaml or "
             "schema-hypers.json"
         )
+    return faults
 
 
 def _is_there(tree: Any, path: KeyPath) -> bool:
@@ -149,6 +135,44 @@ def _is_there(tree: Any, path: KeyPath) -> bool:
             return False
         tree = tree[part]
     return bool(path)
+
+
+def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema with unknown keys of ``training.finetune`` refused.
+
+    The engine leaves that section open, for an architecture may describe keys of its own there;
+    JSON schema cannot close it from outside the section.
+    """
+    closed = deepcopy(dict(schema))
+    if uses_engine(schema):
+        training = closed["properties"]["training"]
+        training.setdefault("properties", {}).setdefault(
+            "finetune",
+            {"$ref": f"{ENGINE_URN}#/$defs/finetune", "unevaluatedProperties": False},
+        )
+    return closed
+
+
+def with_atomic_numbers(entry: HypersEntry, hypers: Hypers) -> Hypers:
+    """Checked hypers as the trainer gets them: elements of ``atomic_baseline`` are integers."""
+    if not uses_engine(entry.schema):
+        return hypers
+    baseline = baseline_by_type(hypers.training["atomic_baseline"])
+    return replace(hypers, training={**hypers.training, "atomic_baseline": baseline})
+
+
+def baseline_by_type(atomic_baseline: Mapping[str, Any]) -> dict[str, float | dict[int, float]]:
+    """A checked ``atomic_baseline`` with atomic numbers for keys (``"6"`` and ``C`` become 6)."""
+    by_target: dict[str, float | dict[int, float]] = {}
+    for target, value in atomic_baseline.items():
+        if isinstance(value, Mapping):
+            numbered = ((atomic_number(element), energy) for element, energy in value.items())
+            by_target[target] = {
+                number: float(energy) for number, energy in numbered if number is not None
+            }
+        else:
+            by_target[target] = float(value)
+    return by_target
 
 
 def uses_engine(schema: Mapping[str, Any] | None) -> bool:
@@ -164,6 +188,11 @@ def engine_schema() -> dict[str, Any]:
     return dict(json.loads(text))
 
 
+def engine_schemas() -> dict[str, dict[str, Any]]:
+    """What the schema of an architecture may refer to, by URN."""
+    return {ENGINE_URN: engine_schema()}
+
+
 @cache
 def _engine_defaults() -> dict[str, Any]:
     path = _ENGINE_FOLDER / "default-engine.yaml"
@@ -173,26 +202,3 @@ def _engine_defaults() -> dict[str, Any]:
 def engine_defaults() -> dict[str, Any]:
     """The engine's training hypers as they are when nobody sets them."""
     return deepcopy(_engine_defaults())
-
-
-def _defaults(entry: HypersEntry) -> dict[str, Any]:
-    if not uses_engine(entry.schema):
-        return dict(entry.default_hypers)
-    return dict(deep_merge({"training": _engine_defaults()}, entry.default_hypers))
-
-
-def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema with unknown keys of ``training.finetune`` refused.
-
-    The engine leaves that section open, for an architecture may describe keys of its own there;
-    JSON schema cannot close it from outside the section.
-    """
-    closed = deepcopy(dict(schema))
-    closed.pop("$schema", None)
-    if uses_engine(schema):
-        training = closed["properties"]["training"]
-        training.setdefault("properties", {}).setdefault(
-            "finetune",
-            {"$ref": f"{ENGINE_URN}#/$defs/finetune", "unevaluatedProperties": False},
-        )
-    return closed

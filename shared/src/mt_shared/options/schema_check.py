@@ -9,6 +9,9 @@ Additions to JSON schema (draft 2020-12):
 - ``"title"`` is how an error names what was expected (``a path``); without it the schema is read.
 
 Types are strict: ``1.0`` is no integer, ``true`` no number, and numbers are finite.
+
+jsonschema finds the errors. What is done here is to turn each into what a user can act on: the
+path of the key, what was found, what was expected, and the name that was probably meant.
 """
 
 import math
@@ -17,13 +20,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mt_shared.errors import did_you_mean, nearest
 from mt_shared.options.elements import atomic_number
-from mt_shared.options.expectations import Schema, SchemaSet, expected
+from mt_shared.options.expectations import expected
 from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
+from mt_shared.options.schemas import Schema, SchemaSet
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
+# What users of YAML 1.1 write for booleans, which is text in YAML 1.2.
 _YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -35,12 +40,10 @@ def check(
     *,
     where: Mapping[KeyPath, str] | None = None,
 ) -> None:
-    """Raise one error that lists every fault of ``value``.
+    """Raise one error that lists every fault of ``value``; ``source`` is the file it is from.
 
-    :param source: the file the value comes from, named in the error
     :param referenced: the schemas that ``schema`` refers to by URN
     :param where: see :func:`mt_shared.options.faults.raise_faults`
-    :raises OptionsError: the value has a fault
     """
     raise_faults(find_faults(value, schema, referenced), source, where)
 
@@ -58,71 +61,52 @@ def find_faults(
     :param target_names: what ``targetNames`` allows; None allows any name
     """
     schemas = SchemaSet(schema, referenced or {})
-    faults: list[Fault] = []
-    for error in _validator(schemas, target_names).iter_errors(value):
-        faults.extend(_faults(error, schemas))
+    errors = _validator(schemas, target_names).iter_errors(value)
+    faults = [fault for error in errors for fault in _faults(error, schemas)]
+    # A refused value usually breaks another rule too (it is not in the "enum", say). The reason
+    # of the refusal is the better message, and the others would contradict it.
     refused = [fault.path for fault in faults if isinstance(fault, _Refusal)]
     return [
         Fault(at + fault.path, fault.message)
         for fault in faults
-        if isinstance(fault, _Refusal) or not any(_within(fault.path, path) for path in refused)
+        if isinstance(fault, _Refusal)
+        or not any(fault.path[: len(path)] == path for path in refused)
     ]
-
-
-def schema_fault(schema: Schema, referenced: Mapping[str, Schema]) -> str | None:
-    """What is wrong with a schema itself: not JSON schema, or a reference to nothing."""
-    from jsonschema import Draft202012Validator, SchemaError
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        place = "/".join(str(part) for part in error.absolute_path)
-        return f"{place}: {error.message}" if place else error.message
-    schemas = SchemaSet(schema, referenced)
-    lost = [each for each in _references(schema) if not schemas.has(each)]
-    return f"it refers to '{lost[0]}', which is not there" if lost else None
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for item in value.values():
-            yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)
 
 
 class _Refusal(Fault):
     """A value that is known and refused: its reason is all that needs saying of it."""
 
 
-def _within(path: KeyPath, outer: KeyPath) -> bool:
-    return path[: len(outer)] == outer
-
-
 def _validator(schemas: SchemaSet, target_names: Collection[str] | None) -> "Validator":
+    """jsonschema's validator with our keywords and strict types."""
     # Imported here: the command line's quick commands do without jsonschema.
     from jsonschema import Draft202012Validator, validators
-    from referencing import Registry
-    from referencing.jsonschema import DRAFT202012
 
+    # JSON schema counts 1.0 as an integer, and Python counts True as 1 and has nan and inf. A
+    # user who writes any of these for a number has made a mistake.
     strict_types = Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ),
+        }
     )
     strict = validators.extend(
         Draft202012Validator, _keywords(target_names), type_checker=strict_types
     )
-    resources = [
-        (urn, DRAFT202012.create_resource(_undated(schema)))
-        for urn, schema in schemas.referenced.items()
-    ]
-    return strict(_undated(schemas.root), registry=Registry().with_resources(resources))
+    return strict(schemas.root, registry=schemas.registry)
 
 
 def _keywords(target_names: Collection[str] | None) -> dict[str, Callable[..., Any]]:
-    """Our additions, in the form that jsonschema takes them."""
+    """Our additions, in the form that jsonschema takes them.
+
+    Each gets the validator, what the schema says under the keyword, the value and the schema. The
+    path of an error leads on from the value to the key or the item that is wrong.
+    """
     from jsonschema import ValidationError
 
     def refused(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
@@ -151,25 +135,13 @@ def _keywords(target_names: Collection[str] | None) -> dict[str, Callable[..., A
     return {"refused": refused, "targetNames": targets, "elementNames": elements}
 
 
-def _undated(schema: Schema) -> dict[str, Any]:
-    """The schema without ``$schema``, at which jsonschema would go back to its own rules."""
-    return {key: value for key, value in schema.items() if key != "$schema"}
-
-
 def _names(value: Any) -> Iterator[tuple[str | int, Any]]:
     """The names in a mapping or a list, each with its key or index."""
+    # Values of another kind have no names: that they are wrong is the fault of "type".
     if isinstance(value, dict):
         yield from ((name, name) for name in value)
     elif isinstance(value, list):
         yield from enumerate(value)
-
-
-def _is_integer(checker: Any, value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(checker: Any, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _faults(error: "ValidationError", schemas: SchemaSet) -> Iterator[Fault]:
@@ -193,18 +165,19 @@ def _faults(error: "ValidationError", schemas: SchemaSet) -> Iterator[Fault]:
 
 
 def _mismatch(value: Any, schema: Any, schemas: SchemaSet) -> str:
-    wanted = expected(schema, schemas)
+    asked = expected(schema, schemas)
     hint = ""
     if isinstance(value, str):
         if isinstance(schema, Mapping) and "enum" in schema:
             hint = did_you_mean(value, [item for item in schema["enum"] if isinstance(item, str)])
-        if value.lower() in _YAML_1_1_BOOLEANS and "true or false" in wanted:
+        if value.lower() in _YAML_1_1_BOOLEANS and "true or false" in asked:
             meant = _YAML_1_1_BOOLEANS[value.lower()]
             hint = f" (write {meant}: yes, no, on and off are text in YAML 1.2)"
-    return f"found {shown(value)}, expected {wanted}{hint}"
+    return f"found {shown(value)}, expected {asked}{hint}"
 
 
 def _unknown_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:
+    # jsonschema names the keys only in its message, and there all of them at once.
     known = schemas.known_keys(error.schema)
     for key in cast("dict[str, Any]", error.instance):
         if key in known:
@@ -215,7 +188,8 @@ def _unknown_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -
 
 
 def _missing_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:
-    # jsonschema reports each missing key by itself, but names it only in its message.
+    # jsonschema reports each missing key by itself, but names it only in its message: we list all
+    # of them each time, and `raise_faults` shows each once.
     known = schemas.known_keys(error.schema)
     for key in cast("list[str]", error.validator_value):
         if key not in cast("dict[str, Any]", error.instance):
@@ -223,22 +197,25 @@ def _missing_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -
 
 
 def _no_branch(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:
-    """Faults within the branch that the value is meant for, if its kind tells."""
+    """The faults within the branch of ``anyOf`` that was meant, if the kind of the value tells."""
     branches: dict[str | int, list[ValidationError]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    # A loss is a name or a mapping. {"wieght": 1} is no name at all, a fault at the value itself,
+    # while to the branch of the mapping the kind is right and the fault lies below, in a key: that
+    # branch was meant, and 'wieght' is the message. Where every branch is of another kind, or
+    # lacks the name, nothing was meant, and all that can be said is what there is to choose from.
     meant = [
         inner
         for inner in branches.values()
-        if not any(_is_of_another_kind(fault, path) for fault in inner)
+        if not any(
+            tuple(fault.absolute_path) == path and fault.validator in ("type", "const", "enum")
+            for fault in inner
+        )
     ]
     if not meant:
         yield Fault(path, _mismatch(error.instance, error.schema, schemas))
         return
-    for inner_error in min(meant, key=len):
-        yield from _faults(inner_error, schemas)
-
-
-def _is_of_another_kind(error: "ValidationError", path: KeyPath) -> bool:
-    at_the_value = tuple(error.absolute_path) == path
-    return at_the_value and error.validator in ("type", "const", "enum")
+    # Of several mappings the nearest: the one with the fewest faults.
+    for fault in min(meant, key=len):
+        yield from _faults(fault, schemas)

@@ -5,7 +5,7 @@ PyYAML follows YAML 1.1, where ``1e-3`` is text and ``No`` is false; the core sc
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,19 @@ from mt_shared.errors import OptionsError
 from mt_shared.options.faults import KeyPath
 
 _TAG = "tag:yaml.org,2002:"
-_INTEGER = re.compile(r"[-+]?[0-9]+$|0o[0-7]+$|0x[0-9a-fA-F]+$")
-_FLOAT = re.compile(
+_FLOAT = (
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"
     r"|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
 )
-_BOOLEAN = re.compile(r"(true|True|TRUE|false|False|FALSE)$")
-_NULL = re.compile(r"(null|Null|NULL|~|)$")
-_MERGE = re.compile(r"<<$")
+# What plain text stands for: a tag, the pattern, and the characters that such text begins with.
+# The first pattern that fits wins, so that 12 is an integer although it would pass for a float.
+_SCALARS = (
+    ("null", r"(null|Null|NULL|~|)$", ["~", "n", "N", ""]),
+    ("bool", r"(true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("int", r"[-+]?[0-9]+$|0o[0-7]+$|0x[0-9a-fA-F]+$", list("-+0123456789")),
+    ("float", _FLOAT, list("-+.0123456789")),
+    ("merge", r"<<$", ["<"]),
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -34,21 +39,12 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _use_yaml_1_2() -> None:
+# Emptied, since it inherits the rules of YAML 1.1.
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in _SCALARS:
+    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(_pattern), _first)
     # The dumper keeps the rules of YAML 1.1 too: text that other programs would misread is quoted.
-    _Loader.yaml_implicit_resolvers = {}
-    for tag, pattern, first in (
-        ("null", _NULL, ["~", "n", "N", ""]),
-        ("bool", _BOOLEAN, list("tTfF")),
-        ("int", _INTEGER, list("-+0123456789")),
-        ("float", _FLOAT, list("-+.0123456789")),
-        ("merge", _MERGE, ["<"]),
-    ):
-        _Loader.add_implicit_resolver(_TAG + tag, pattern, first)
-        _Dumper.add_implicit_resolver(_TAG + tag, pattern, first)
-
-
-_use_yaml_1_2()
+    _Dumper.add_implicit_resolver(_TAG + _tag, re.compile(_pattern), _first)
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -79,44 +75,13 @@ def load_yaml(text: str, source: str) -> Any:
 
     :raises OptionsError: a syntax error, a duplicate key, a tag, an interpolation ``${...}``
     """
-    node = _compose(text, source)
-    return None if node is None else _Builder(source).value(node)
+    return load_with_lines(text, source)[0]
 
 
-def line_numbers(text: str, source: str) -> dict[KeyPath, str]:
-    """For each value of a YAML document ``line N``, to be shown beside faults."""
-    node = _compose(text, source)
-    return {} if node is None else dict(_lines(node, (), frozenset()))
-
-
-def dump_yaml(value: Any) -> str:
-    """YAML text that :func:`load_yaml` turns into the same value."""
-    return yaml.dump(
-        value,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=None,
-        width=100,
-    )
-
-
-def dump_inline(value: Any) -> str:
-    """The same without line breaks, to follow a key."""
-    text: str = yaml.dump(
-        value,
-        Dumper=_Dumper,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=True,
-        width=1e9,
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def _compose(text: str, source: str) -> yaml.Node | None:
+def load_with_lines(text: str, source: str) -> tuple[Any, dict[KeyPath, str]]:
+    """The same, and for each value in it ``line N``, to be shown beside faults."""
     try:
-        return yaml.compose(text, Loader=_Loader)
+        node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
@@ -124,60 +89,86 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         raise OptionsError(f"{place}: this is not valid YAML: {what}") from error
     except yaml.YAMLError as error:
         raise OptionsError(f"{source}: this is not valid YAML: {error}") from error
+    builder = _Builder(source)
+    return None if node is None else builder.value(node, ()), builder.lines
+
+
+def dump_yaml(value: Any) -> str:
+    """YAML text that :func:`load_yaml` turns into the same value."""
+    return _dump(value, default_flow_style=None, width=100)
+
+
+def dump_inline(value: Any) -> str:
+    """The same on one line, to follow a key."""
+    # "..." ends a document that is a single scalar.
+    return _dump(value, default_flow_style=True, width=1e9).removesuffix("\n").removesuffix("\n...")
+
+
+def _dump(value: Any, **style: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **style)
+    return text
 
 
 class _Builder:
-    """Turns the nodes of one document into values."""
+    """Turns the nodes of one document into values, and keeps the line of each.
+
+    PyYAML's own constructor would turn keys into numbers, let the last of two equal keys win, and
+    make dates and sets of what a tag asks for.
+    """
 
     def __init__(self, source: str) -> None:
+        self.lines: dict[KeyPath, str] = {}
         self._source = source
         self._open: set[int] = set()
 
-    def value(self, node: yaml.Node) -> Any:
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
+        # The node of an alias is the very node of its anchor.
         if id(node) in self._open:
             raise self._error(node, "an alias (*name) refers to the value that contains it")
         self._open.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
                 self._check_tag(node, "map")
-                return self._mapping(node)
+                return self._mapping(node, path)
             self._check_tag(node, "seq")
-            return [self.value(item) for item in node.value]
+            values = []
+            for index, item in enumerate(node.value):
+                at = (*path, index)
+                self.lines[at] = f"line {item.start_mark.line + 1}"
+                values.append(self.value(item, at))
+            return values
         finally:
             self._open.remove(id(node))
 
-    def _mapping(self, node: yaml.MappingNode) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         own: dict[str, Any] = {}
         merged: dict[str, Any] = {}
-        first: dict[str, yaml.Node] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _TAG + "merge":
-                merged = {**self._merged(value_node), **merged}
+                # The first of several merged mappings wins, and the own keys over all of them.
+                merged = {**self._merged(value_node, (*path, "<<")), **merged}
                 continue
-            key = self._key(key_node)
-            if key in first:
-                line = first[key].start_mark.line + 1
-                raise self._error(key_node, f"duplicate key '{key}', already in line {line}")
-            first[key] = key_node
-            own[key] = self.value(value_node)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._error(key_node, "a key must be a single word or number")
+            self._scalar(key_node)
+            key = str(key_node.value)
+            at = (*path, key)
+            if key in own:
+                message = f"duplicate key '{key}', already in {self.lines[at]}"
+                raise self._error(key_node, message)
+            self.lines[at] = f"line {key_node.start_mark.line + 1}"
+            own[key] = self.value(value_node, at)
         return {**merged, **own}
 
-    def _merged(self, node: yaml.Node) -> dict[str, Any]:
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
         merged: dict[str, Any] = {}
-        for part in parts:
+        for part in node.value if isinstance(node, yaml.SequenceNode) else [node]:
             if not isinstance(part, yaml.MappingNode):
                 raise self._error(part, "a merge key (<<) takes a mapping or a list of mappings")
-            merged = {**self.value(part), **merged}
+            merged = {**self.value(part, path), **merged}
         return merged
-
-    def _key(self, node: yaml.Node) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise self._error(node, "a key must be a single word or number")
-        self._scalar(node)
-        return str(node.value)
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         text = node.value
@@ -186,7 +177,7 @@ class _Builder:
             raise self._error(
                 node, f"the interpolation '{name}' is not supported: write the value itself"
             )
-        kind = self._check_tag(node, "str", "int", "float", "bool", "null")
+        kind = self._check_tag(node, *_READ_SCALAR)
         try:
             return _READ_SCALAR[kind](text)
         except ValueError:
@@ -203,56 +194,11 @@ class _Builder:
         return OptionsError(f"{self._source}:{mark.line + 1}:{mark.column + 1}: {message}")
 
 
-def _read_integer(text: str) -> int:
-    if text.startswith(("0o", "0x")):
-        return int(text, base=0)
-    return int(text)
-
-
-def _read_float(text: str) -> float:
-    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-
-
 _READ_SCALAR: dict[str, Callable[[str], Any]] = {
     "str": str,
-    "int": _read_integer,
-    "float": _read_float,
+    # Base 0 reads the prefix, but refuses 012, which is twelve in YAML 1.2.
+    "int": lambda text: int(text, base=0 if text.startswith(("0o", "0x")) else 10),
+    "float": lambda text: float(text.lower().replace(".inf", "inf").replace(".nan", "nan")),
     "bool": lambda text: text.lower() == "true",
     "null": lambda text: None,
 }
-
-
-def _lines(node: yaml.Node, path: KeyPath, above: frozenset[int]) -> Iterator[tuple[KeyPath, str]]:
-    if id(node) in above:  # an alias to itself: load_yaml refuses it
-        return
-    above = above | {id(node)}
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            below = (*path, str(key_node.value))
-            yield below, f"line {key_node.start_mark.line + 1}"
-            yield from _lines(value_node, below, above)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            yield (*path, index), f"line {item.start_mark.line + 1}"
-            yield from _lines(item, (*path, index), above)
-
-
-def plain(value: Any) -> Any:
-    """The same values as a YAML file would give: text keys, lists, no paths or tuples.
-
-    For options that come from Python instead of a file.
-
-    :raises OptionsError: a value that a YAML file cannot hold
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise OptionsError(
-        f"options: found {value!r} of type {type(value).__name__}, expected plain values "
-        "(text, numbers, booleans, None, lists, dictionaries)"
-    )

@@ -3,7 +3,8 @@
 Listing reads metadata and data files alone; :func:`load` imports exactly one. No torch before that.
 """
 
-from mt_shared.registry.architectures import (
+from mt_shared.registry.distributions import Unmet, facts, normalized, requirements, unmet
+from mt_shared.registry.entries import (
     CAPABILITIES,
     DEFAULT_HYPERS,
     GROUP,
@@ -12,8 +13,7 @@ from mt_shared.registry.architectures import (
     distribution_name,
     find,
     installed,
-    load,
     look_up,
 )
-from mt_shared.registry.distributions import Unmet, facts, normalized, requirements, unmet
+from mt_shared.registry.loading import load
 from mt_shared.registry.package_source import People, read_people, read_references

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import getaddresses
 from importlib.metadata import Distribution, PackageNotFoundError, version
@@ -15,6 +16,8 @@ from mt_shared.__about__ import __version__
 from mt_shared.errors import ArchitectureError
 
 SHARED = "mt-shared"
+_PEOPLE = ("Maintainer-email", "Maintainer", "Author-email", "Author")
+_REINSTALL = "reinstall it with pip install --force-reinstall"
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,20 @@ def facts(distribution: Distribution) -> Facts:
             for key in ("Name", "Version", "Summary", *_PEOPLE)
             if key in metadata and metadata[key] is not None
         }
-    # what is raised for metadata that are missing or no text differs between versions of Python
+    # What is raised for metadata that are missing or no text differs between versions of Python.
     except Exception as error:
         raise ArchitectureError(f"its metadata cannot be read ({error}); {_REINSTALL}") from error
     if not fields.get("Name") or not fields.get("Version"):
         raise ArchitectureError(f"its metadata lack the name or the version; {_REINSTALL}")
-    people = next((fields[key] for key in _PEOPLE if key in fields), "")
+    # One field: "A <a@b>, C <c@d>", or names without a mail, which stay as they are.
+    people = getaddresses([next((fields[key] for key in _PEOPLE if key in fields), "")])
     return Facts(
-        fields["Name"], fields["Version"], fields.get("Summary", ""), tuple(_names(people))
+        name=fields["Name"],
+        version=fields["Version"],
+        summary=fields.get("Summary", ""),
+        people=tuple(
+            f"{name} <{mail}>" if name and "@" in mail else name or mail for name, mail in people
+        ),
     )
 
 
@@ -79,45 +88,27 @@ def requirements_named(distribution: Distribution, name: str) -> list[Requiremen
 
     :raises ArchitectureError: one of them all cannot be read
     """
-    wanted = normalized(name)
-    return [each for each in requirements(distribution) if normalized(each.name) == wanted]
+    return [
+        each for each in requirements(distribution) if normalized(each.name) == normalized(name)
+    ]
 
 
 def unmet(required: Iterable[Requirement]) -> Iterator[Unmet]:
     """Those of the requirements that the installed versions do not fulfil."""
-    for requirement in required:
-        found = installed_version(requirement.name)
-        if found is None or not _admits(requirement, found):
-            yield Unmet(requirement, found)
-
-
-def installed_version(name: str) -> str | None:
-    """The installed version of a distribution; that of mt-shared is of the sources that run."""
-    if normalized(name) == SHARED:
-        return __version__
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    for each in required:
+        found, fulfilled = None, False
+        # Nothing is fulfilled by what is missing, nor by a version that cannot be compared.
+        with suppress(PackageNotFoundError, InvalidVersion):
+            # The version of mt-shared is that of the sources that run: after a change of the
+            # sources, the metadata of an editable installation lag behind.
+            ours = normalized(each.name) == SHARED
+            found = __version__ if ours else version(each.name)
+            # None: broken metadata, in older versions of Python.
+            fulfilled = found is not None and each.specifier.contains(found, prereleases=True)
+        if not fulfilled:
+            yield Unmet(each, found)
 
 
 def normalized(name: str) -> str:
     """The name of a distribution as package indices write it: ``A.b_c`` is ``a-b-c``."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-_PEOPLE = ("Maintainer-email", "Maintainer", "Author-email", "Author")
-_REINSTALL = "reinstall it with pip install --force-reinstall"
-
-
-def _names(people: str) -> list[str]:
-    """``A <a@b>, C <c@d>`` as a list; names without a mail stay as they are."""
-    pairs = getaddresses([people])
-    return [f"{name} <{mail}>" if name and "@" in mail else name or mail for name, mail in pairs]
-
-
-def _admits(requirement: Requirement, found: str) -> bool:
-    try:
-        return requirement.specifier.contains(found, prereleases=True)
-    except InvalidVersion:
-        return False

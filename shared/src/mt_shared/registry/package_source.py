@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,13 @@ def read_people(folder: Path, attribute: str) -> People:
 
     :raises ArchitectureError: the file is missing or is not Python
     """
-    names = _assignments(parse(folder / "__init__.py").body)
-    value = _literal(names, attribute)
-    return tuple(map(tuple, value)) if is_people(value) else ()
+    names = _assignments(_parse(folder / "__init__.py").body)
+    value = names.pop(attribute, None)
+    # `__maintainers__ = __authors__`; each name is taken out, so that a circle of them ends.
+    while isinstance(value, ast.Name):
+        value = names.pop(value.id, None)
+    people: Any = None if value is None else _value(value)
+    return tuple(map(tuple, people)) if is_people(people) else ()
 
 
 def read_references(folder: Path) -> dict[str, list[str]]:
@@ -31,24 +34,21 @@ def read_references(folder: Path) -> dict[str, list[str]]:
 
     :raises ArchitectureError: a file is not Python
     """
-    model = _model_class(parse(folder / "__init__.py"))
+    model = _model_class(_parse(folder / "__init__.py"))
     for path in sorted(folder.rglob("*.py")) if model else ():
-        for node in parse(path).body:
+        for node in _parse(path).body:
             if isinstance(node, ast.ClassDef) and node.name == model:
                 return _references(node)
     return {}
 
 
-def parse(path: Path) -> ast.Module:
-    """A file of Python.
-
-    :raises ArchitectureError: it is missing or is not Python
-    """
+def _parse(path: Path) -> ast.Module:
+    """A file of Python; an ArchitectureError says if it is missing or something else."""
     try:
         return ast.parse(path.read_bytes())
     except FileNotFoundError as error:
         raise ArchitectureError(f"the package has no {path.name}") from error
-    # ValueError: null bytes, in older versions of Python
+    # ValueError is for null bytes, in older versions of Python
     except (SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise ArchitectureError(f"{path}{line} is not Python: {error}") from error
@@ -75,15 +75,8 @@ def _assignments(body: list[ast.stmt]) -> dict[str, ast.expr]:
     return found
 
 
-def _literal(names: dict[str, ast.expr], name: str) -> Any:
-    """The value of a name that is written out, or is another name for one that is; or None."""
-    value = names.pop(name, None)
-    if isinstance(value, ast.Name):
-        return _literal(names, value.id)
-    return None if value is None else _value(value)
-
-
 def _value(node: ast.expr) -> Any:
+    """What is written out; None for what only running the code would tell."""
     try:
         return ast.literal_eval(node)
     except ValueError:
@@ -92,6 +85,8 @@ def _value(node: ast.expr) -> Any:
 
 def _model_class(init: ast.Module) -> str | None:
     """The name under which the class ``__model__`` is defined."""
+    # Three ways to expose it: `from .model import Network as __model__`, `class __model__`, and
+    # `__model__ = Network`.
     for node in init.body:
         for alias in node.names if isinstance(node, ast.ImportFrom) else ():
             if (alias.asname or alias.name) == "__model__":
@@ -103,22 +98,14 @@ def _model_class(init: ast.Module) -> str | None:
 
 
 def _references(model: ast.ClassDef) -> dict[str, list[str]]:
+    """The argument ``references`` of the call that ``__default_metadata__`` is assigned."""
     metadata = _assignments(model.body).get("__default_metadata__")
-    found = list(_keyword(metadata, "references"))
-    return found[0] if found and _are_references(found[0]) else {}
-
-
-def _keyword(call: ast.expr | None, name: str) -> Iterator[Any]:
-    if isinstance(call, ast.Call):
-        yield from (_value(each.value) for each in call.keywords if each.arg == name)
-
-
-def _are_references(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(section, str) and isinstance(items, list) and all(map(_is_text, items))
+    keywords = metadata.keywords if isinstance(metadata, ast.Call) else []
+    value: Any = next((_value(each.value) for each in keywords if each.arg == "references"), None)
+    well_formed = isinstance(value, dict) and all(
+        isinstance(section, str)
+        and isinstance(items, list)
+        and all(isinstance(item, str) for item in items)
         for section, items in value.items()
     )
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+    return value if well_formed else {}

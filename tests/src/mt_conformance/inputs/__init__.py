@@ -1,4 +1,7 @@
-"""What a test is given: the architecture under test, data, structures, models."""
+"""What a test is given: the architecture under test, structures, labels, options, models.
+
+``@needs(...)`` says which abilities of an architecture a test is about. Nothing is run here.
+"""
 
 from mt_conformance.inputs.abilities import (
     Ability,
@@ -23,13 +26,15 @@ from mt_conformance.inputs.abilities import (
     stress,
     targets_of_atoms,
 )
-from mt_conformance.inputs.composition import labelled, molecules
 from mt_conformance.inputs.data import (
     ETHANOL,
     ICE,
     Examples,
+    as_dataset,
     data_set,
     energy_target,
+    labelled,
+    molecules,
     set_comment,
     with_neighbors,
 )
@@ -40,7 +45,6 @@ from mt_conformance.inputs.models import (
     OF_STRUCTURE,
     dataset_info_for,
     new_model,
-    preferred_dtype,
     repulsion,
 )
 from mt_conformance.inputs.sharing import SharedFolders, shared_root

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
+from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from mt_conformance.inputs.abilities import Capabilities, forces, stress
+from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
 
 ETHANOL = "ethanol"
 ICE = "ice"
 FRAMES = Path(__file__).with_name("frames")
+ENERGIES = {1: -13.5, 6: -1027.75, 8: -2041.25}
+"""In eV, of an atom; of the size of total energies, without a rounding error."""
+NAMES = (
+    *("CH4", "H2O", "CH3OH", "C2H6", "C2H4", "C2H2", "CO2", "H2CO"),
+    *("CH3CH2OH", "HCOOH", "H2O2", "CH3OCH3", "CH3CHO", "C3H8", "CH3COOH"),
+)
 
 
 @dataclass(frozen=True)
@@ -23,33 +32,38 @@ class Examples:
 
     folder: Path = FRAMES
 
-    def structures(self, name: str, number: int) -> list[ase.Atoms]:
-        """The first structures of an example, without their labels."""
-        found = list(ase.io.iread(self._file(name), index=f":{number}"))
+    def ethanol(self, number: int = 1) -> list[ase.Atoms]:
+        """The first molecules, without their labels."""
+        return self._structures(ETHANOL, number)
+
+    def ice(self, number: int = 1) -> list[ase.Atoms]:
+        """The first crystals, without their labels."""
+        return self._structures(ICE, number)
+
+    def both(self, molecules: int = 2, crystals: int = 1) -> list[ase.Atoms]:
+        """The first molecules and crystals, which differ in size, composition and periodicity."""
+        return [*self.ethanol(molecules), *self.ice(crystals)]
+
+    def _structures(self, name: str, number: int) -> list[ase.Atoms]:
+        found = list(ase.io.iread(self.folder / f"{name}.xyz", index=f":{number}"))
         for atoms in found:
             atoms.calc = None
         return found
 
     def frames(self, name: str) -> list[str]:
         """The text of each frame, to be put together to other files."""
-        return list(_frames(self._file(name).read_text(encoding="utf-8")))
+        lines = (self.folder / f"{name}.xyz").read_text(encoding="utf-8").splitlines(keepends=True)
+        # files are cut as text: reading and writing them again would round the labels
+        frames, start = [], 0
+        while start < len(lines):
+            stop = start + int(lines[start]) + 2
+            frames.append("".join(lines[start:stop]))
+            start = stop
+        return frames
 
-    def write(self, path: Path, name: str, frames: slice) -> Path:
+    def write(self, path: Path, name: str, frames: slice) -> None:
         """A file of some frames of an example."""
         path.write_text("".join(self.frames(name)[frames]), encoding="utf-8")
-        return path
-
-    def _file(self, name: str) -> Path:
-        return self.folder / f"{name}.xyz"
-
-
-def _frames(text: str) -> Iterator[str]:
-    lines = text.splitlines(keepends=True)
-    start = 0
-    while start < len(lines):
-        stop = start + int(lines[start]) + 2
-        yield "".join(lines[start:stop])
-        start = stop
 
 
 def energy_target(
@@ -62,18 +76,47 @@ def energy_target(
     return target | more
 
 
+def molecules() -> tuple[list[ase.Atoms], list[float]]:
+    """Molecules whose energies are sums over their atoms of a number for each element."""
+    structures = [molecule(name) for name in NAMES]
+    return structures, [sum(ENERGIES[number] for number in atoms.numbers) for atoms in structures]
+
+
+def labelled(atoms: ase.Atoms, energy: float, forces: np.ndarray) -> ase.Atoms:
+    """A copy of the structure with these labels, which ASE writes into a file."""
+    copied = atoms.copy()
+    copied.calc = SinglePointCalculator(copied, energy=energy, forces=forces)
+    return copied
+
+
+def as_dataset(
+    structures: Sequence[ase.Atoms], labels: dict[str, TargetLabels], source: str
+) -> Dataset:
+    """Structures and labels as a trainer gets them."""
+    return Dataset(
+        structures=Structures(
+            positions=np.concatenate([atoms.positions for atoms in structures]),
+            types=np.concatenate([atoms.numbers for atoms in structures]).astype(np.int32),
+            cells=np.stack([atoms.cell.array for atoms in structures]),
+            pbc=np.stack([atoms.pbc for atoms in structures]),
+            offsets=offsets_from_counts([len(atoms) for atoms in structures]),
+        ),
+        labels=labels,
+        frames=np.arange(len(structures)),
+        source=source,
+    )
+
+
 def data_set(file: str, targets: dict[str, Any]) -> dict[str, Any]:
     """A data set of an options file."""
     return {"systems": {"read_from": file, "length_unit": "angstrom"}, "targets": targets}
 
 
-def set_comment(frame: str, words: Sequence[tuple[str, str]]) -> str:
-    """A frame with words of its comment line replaced, each of which must be there."""
+def set_comment(frame: str, old: str, new: str) -> str:
+    """A frame with a word of its comment line replaced, which must be there."""
     count, comment, *atoms = frame.splitlines(keepends=True)
-    for old, new in words:
-        assert old in comment, f"'{old}' is not in the comment line: {comment}"
-        comment = comment.replace(old, new)
-    return "".join([count, comment, *atoms])
+    assert old in comment, f"'{old}' is not in the comment line: {comment}"
+    return "".join([count, comment.replace(old, new), *atoms])
 
 
 def with_neighbors(frame: str) -> str:

@@ -18,9 +18,10 @@ from mt_conformance.inputs.abilities import (
     several_targets,
     targets_of_atoms,
 )
+from mt_conformance.inputs.data import as_dataset
 from mt_conformance.inputs.subjects import Subject
 from mt_shared.contract import DatasetInfo, ModelInterface, TargetInfo
-from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.data import Dataset, TargetLabels
 from mt_shared.model import ZBL
 
 ATOMIC_TYPES = (1, 6, 8)
@@ -45,12 +46,6 @@ def dataset_info_for(subject: Subject, types: tuple[int, ...] = ATOMIC_TYPES) ->
     return DatasetInfo("angstrom", types, targets_for(subject.capabilities))
 
 
-def preferred_dtype(subject: Subject) -> torch.dtype:
-    """float64 where it is supported, since exact statements need digits."""
-    supported = subject.architecture.model_class.__supported_dtypes__
-    return torch.float64 if torch.float64 in supported else supported[0]
-
-
 def new_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
     """A model of the architecture with random weights, in evaluation mode.
 
@@ -58,25 +53,18 @@ def new_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
     parameters get noise. What is fitted in closed form has no random weights: it gets a small fit.
     """
     torch.manual_seed(0)
+    architecture, hypers, dtype = subject.architecture, subject.resolved, subject.dtype
+    model = architecture.model_class(hypers.model, info).to(dtype)
     if closed_form(subject.capabilities):
-        return fitted_model(subject, info)
-    model = subject.architecture.model_class(subject.resolved.model, info)
-    model.to(preferred_dtype(subject))
+        trainer = architecture.trainer_class(hypers.training)
+        data = distorted(repelled=bool(hypers.model.get("zbl")))
+        with TemporaryDirectory() as folder:
+            trainer.train(model, dtype, [torch.device("cpu")], [data], [], Path(folder))
+        return model.eval()
+    # small enough that features stay of their usual size
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.1)
-    return model.eval()
-
-
-def fitted_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
-    """A model of the architecture after a fit to a few distorted molecules."""
-    architecture, hypers, dtype = subject.architecture, subject.resolved, preferred_dtype(subject)
-    model = architecture.model_class(hypers.model, info).to(dtype)
-    trainer = architecture.trainer_class(hypers.training)
-    repelled = bool(hypers.model.get("zbl"))
-    with TemporaryDirectory() as folder:
-        device = torch.device("cpu")
-        trainer.train(model, dtype, [device], [distorted(repelled)], [], Path(folder))
     return model.eval()
 
 
@@ -86,6 +74,7 @@ def distorted(repelled: bool) -> Dataset:
     :param repelled: with the repulsion of nuclei in the labels, so that a model which has it by
         itself gets the same fit as one without
     """
+    # a method that ASE has for these elements; that it is no good for molecules does not matter
     structures = [molecule("CH3CH2OH") for _ in range(8)]
     labels = []
     for seed, atoms in enumerate(structures):
@@ -96,24 +85,10 @@ def distorted(repelled: bool) -> Dataset:
             of_nuclei = repulsion(atoms)
             energy, forces = energy + of_nuclei[0], forces + of_nuclei[1]
         labels.append((energy, forces))
-    counts = [len(atoms) for atoms in structures]
-    return Dataset(
-        structures=Structures(
-            positions=np.concatenate([atoms.positions for atoms in structures]),
-            types=np.concatenate([atoms.numbers for atoms in structures]).astype(np.int32),
-            cells=np.zeros((len(counts), 3, 3)),
-            pbc=np.zeros((len(counts), 3), dtype=bool),
-            offsets=offsets_from_counts(counts),
-        ),
-        labels={
-            ENERGY: TargetLabels(
-                np.array([[energy] for energy, _ in labels]),
-                {"positions": -np.concatenate([forces for _, forces in labels])},
-            )
-        },
-        frames=np.arange(len(counts)),
-        source="distorted molecules",
-    )
+    energies, forces_of_all = zip(*labels)
+    gradients = {"positions": -np.concatenate(forces_of_all)}
+    of_energy = TargetLabels(np.array(energies)[:, None], gradients)
+    return as_dataset(structures, {ENERGY: of_energy}, "distorted molecules")
 
 
 def repulsion(atoms: ase.Atoms) -> tuple[float, np.ndarray]:

@@ -21,19 +21,21 @@ class Guise:
     matrix: np.ndarray
 
 
-def _identity(atoms: ase.Atoms) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(len(atoms)), np.eye(3)
+def _in_place(atoms: ase.Atoms) -> Guise:
+    """A copy with its atoms in the same order and direction, to be changed otherwise."""
+    return Guise(atoms.copy(), np.arange(len(atoms)), np.eye(3))
 
 
 def translated(atoms: ase.Atoms) -> Guise:
     """Somewhere else."""
-    moved = atoms.copy()
-    moved.positions += [1.3, -7.1, 4.9]
-    return Guise(moved, *_identity(atoms))
+    guise = _in_place(atoms)
+    guise.atoms.positions += [1.3, -7.1, 4.9]
+    return guise
 
 
 def _turned(atoms: ase.Atoms, matrix: np.ndarray) -> Guise:
     turned = atoms.copy()
+    # vectors are rows here, so that r' = R r reads r @ R.T
     turned.positions = atoms.positions @ matrix.T
     turned.cell = atoms.cell.array @ matrix.T
     return Guise(turned, np.arange(len(atoms)), matrix)
@@ -41,6 +43,7 @@ def _turned(atoms: ase.Atoms, matrix: np.ndarray) -> Guise:
 
 def rotated(atoms: ase.Atoms, seed: int = 7) -> Guise:
     """Turned, its cell with it."""
+    # the Q of random numbers is orthogonal; times its determinant, which is 1 or -1, it turns only
     matrix, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
     return _turned(atoms, matrix * np.linalg.det(matrix))
 
@@ -58,18 +61,20 @@ def permuted(atoms: ase.Atoms) -> Guise:
 
 def in_other_images(atoms: ase.Atoms) -> Guise:
     """Each atom in a periodic image of its own; a molecule stays as it is."""
+    # times pbc: an image along a direction that is not periodic is another place
     shifts = np.random.default_rng(6).integers(-2, 3, size=(len(atoms), 3)) * atoms.pbc
-    moved = atoms.copy()
-    moved.positions += shifts @ atoms.cell.array
-    return Guise(moved, *_identity(atoms))
+    guise = _in_place(atoms)
+    guise.atoms.positions += shifts @ atoms.cell.array
+    return guise
 
 
 def in_another_cell(atoms: ase.Atoms) -> Guise:
     """In a cell of other vectors that span the same lattice."""
-    sheared = atoms.copy()
+    guise = _in_place(atoms)
     if atoms.pbc.all():
-        sheared.cell = np.array([[1, 1, 0], [0, 1, 0], [0, -1, 1]]) @ atoms.cell.array
-    return Guise(sheared, *_identity(atoms))
+        # whole numbers and determinant 1: the new vectors reach every point of the lattice
+        guise.atoms.cell = np.array([[1, 1, 0], [0, 1, 0], [0, -1, 1]]) @ atoms.cell.array
+    return guise
 
 
 GUISES: dict[str, Callable[[ase.Atoms], Guise]] = {
@@ -107,6 +112,7 @@ def tiny_cell() -> ase.Atoms:
 
 def chain(length: float, link: float, numbers: Sequence[int]) -> ase.Atoms:
     """Atoms on a line, from its one end to the other, neighbors at most a link apart."""
+    # the number of links is rounded up, and there is one point more than links
     places = np.linspace(0.0, length, int(length / link) + 2)
     atoms = ase.Atoms(numbers=[numbers[n % len(numbers)] for n in range(len(places))])
     atoms.positions[:, 0] = places
@@ -123,6 +129,7 @@ def with_end_moved(atoms: ase.Atoms, end: int, by: float) -> ase.Atoms:
 def in_large_cell(atoms: ase.Atoms) -> ase.Atoms:
     """In a periodic cell of many times its size, and across its boundary."""
     inside = atoms.copy()
+    # skewed, and with the molecule on its corner: wrong images would be seen
     inside.cell = 5 * FAR * np.array([[1.0, 0.0, 0.0], [0.1, 1.1, 0.0], [0.0, -0.2, 0.9]])
     inside.pbc = True
     inside.positions -= inside.positions.mean(0)
@@ -137,6 +144,7 @@ def in_void(atoms: ase.Atoms, directions: int) -> tuple[ase.Atoms, ase.Atoms]:
     cell = atoms.cell.array
     partly.pbc = periodic
     partly.cell = cell * np.array(periodic)[:, None]
+    # a void in the direction of the vector that is not periodic, wider than any cutoff
     fully.cell = [row if p else row / np.linalg.norm(row) * FAR for row, p in zip(cell, periodic)]
     fully.pbc = True
     return partly, fully

@@ -8,6 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from mt_conformance.inputs.abilities import DEFAULT_CAPABILITIES, Capabilities
 from mt_shared.contract import Architecture
 from mt_shared.errors import UserError
@@ -77,12 +79,19 @@ class Subject:
         return load(self.name)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """float64 where it is supported, since exact statements need digits."""
+        supported = self.architecture.model_class.__supported_dtypes__
+        return torch.float64 if torch.float64 in supported else supported[0]
+
+    @property
     def resolved(self) -> Hypers:
         """The tiny hypers in the defaults, checked, as model and trainer get them."""
         return resolve_hypers(self.entry, self.hypers, source="HYPERS in conformance.py")
 
     def training_hypers(self, **wanted: Any) -> dict[str, Any]:
         """The section ``training`` for a test: the tiny hypers, and of these those it knows."""
+        # a fit in closed form knows no epochs; what a test wants of it is what there is
         known = merge_hypers(self.entry, {}).training
         usable = {name: value for name, value in wanted.items() if name in known}
         return dict(deep_merge(self.hypers.get("training", {}), usable))

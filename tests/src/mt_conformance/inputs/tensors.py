@@ -42,9 +42,11 @@ def irrep_matrix(degree: int, sigma: int, matrix: np.ndarray) -> np.ndarray:
     From Y(R r) = D Y(r) in many directions r. With ``sigma`` -1, a pseudotensor, an inversion does
     the contrary of what it does to Y.
     """
+    # more directions than the 2 l + 1 unknowns of a row: least squares finds D exactly
     directions = np.random.default_rng(0).normal(size=(NUM_DIRECTIONS, 3))
     before = real_harmonics(degree, directions)
     after = real_harmonics(degree, directions @ matrix.T)
+    # vectors are rows: before @ D.T = after
     solution = np.linalg.lstsq(before, after)[0].T
     return np.asarray(solution * (sigma if np.linalg.det(matrix) < 0 else 1))
 
@@ -82,7 +84,9 @@ def turned(
         turning = irrep_matrix(keys["o3_lambda"], keys["o3_sigma"], matrix)
     else:
         turning = matrix
+    # a Cartesian tensor turns by the same matrix along each of its components
     for axis in range(1, values.dim() - 1):
+        # tensordot puts the axis that was turned first
         moved = torch.tensordot(torch.from_numpy(turning), values, dims=([1], [axis]))
         values = moved.movedim(0, axis)
     return values

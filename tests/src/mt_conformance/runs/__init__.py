@@ -1,12 +1,22 @@
-"""How a run is driven: ``mt`` as a user types it, signals and kills, ASE and i-PI."""
+"""How a test runs what it looks at, and what it gets back.
 
-from mt_conformance.runs.commands import environment, mt
-from mt_conformance.runs.driving import Driven, drive, read_driven
-from mt_conformance.runs.interrupting import read_stopped, stop_within_an_epoch
+``mt`` as a user types it, trainings that are stopped or killed, exported models in ASE and i-PI,
+and models in this process.
+"""
+
+from mt_conformance.runs.ase_simulation import read_ase_results
+from mt_conformance.runs.ipi_simulation import IpiResults, read_ipi_results, run_in_ipi
+from mt_conformance.runs.mt_command import mt
 from mt_conformance.runs.predictor import Gradients, Predictor, exported_predictor, predictor_of
-from mt_conformance.runs.runs import (
+from mt_conformance.runs.stopped_training import (
+    KILLED,
+    UNDISTURBED,
+    kill_again_and_again,
+    read_stopped,
+    stop_within_an_epoch,
+)
+from mt_conformance.runs.trainings import (
     EVAL_OPTIONS,
-    EXTENSIONS,
     NUM_EPOCHS,
     NUM_LEARNT,
     OPTIONS,
@@ -15,4 +25,3 @@ from mt_conformance.runs.runs import (
     train,
     write_options,
 )
-from mt_conformance.runs.simulating import read_simulated

@@ -79,6 +79,7 @@ class Predictor:
         """Energies with their derivatives, by positions and strain."""
         systems, positions, strains = self.systems(structures)
         energies = self._run(systems, {ENERGY: "system"}, None)[ENERGY].block().values
+        # of the sum: no structure of a batch feels another, so that each gets its own derivative
         by_position, by_strain = torch.autograd.grad(energies.sum(), (positions, strains))
         return Gradients(energies.detach()[:, 0], -by_position, by_strain)
 
@@ -88,6 +89,7 @@ class Predictor:
         """Systems whose positions (A, 3) and cells are strained by the identity (S, 3, 3)."""
         arrays = [self._tensor(atoms.positions) for atoms in structures]
         positions = torch.cat(arrays).requires_grad_()
+        # r (1 + strain) at no strain: the derivative by it is the stress times the volume
         strains = self._tensor(np.eye(3)).repeat(len(structures), 1, 1).requires_grad_()
         parts = positions.split([len(atoms) for atoms in structures])
         systems = [
@@ -105,6 +107,7 @@ class Predictor:
         )
         for options in self.requested:
             neighbors = neighbors_of(atoms, options, self.dtype).to(device=self.device)
+            # makes the vectors of the edges functions of positions and cell
             register_autograd_neighbors(system, neighbors, check_consistency=True)
             system.add_neighbor_list(options, neighbors)
         return system
@@ -158,6 +161,8 @@ def neighbors_of(atoms: ase.Atoms, options: NeighborListOptions, dtype: torch.dt
 
 def _first_of_each_pair(samples: torch.Tensor) -> torch.Tensor:
     """Of each pair, which ASE gives in both directions, the direction that sorts first."""
+    # an edge and its reverse differ in the sign of (j - i, shift); the first entry that is not zero
+    # decides, and outweighs all that follow
     signs = torch.cat([(samples[:, 1] - samples[:, 0])[:, None], samples[:, 2:]], 1).sign()
     weights = torch.tensor([8, 4, 2, 1], dtype=signs.dtype)
     return (signs * weights).sum(1) > 0
@@ -172,8 +177,7 @@ def predictor_of(model: ModelInterface, dtype: torch.dtype) -> Predictor:
 def exported_predictor(model: AtomisticModel) -> Predictor:
     """A model as it was read from an exported file."""
     capabilities = model.capabilities()
-    dtype = getattr(torch, capabilities.dtype)
-    requested = model.requested_neighbor_lists()
     outputs = {name: capabilities.outputs[name] for name in capabilities.outputs}
     outputs.pop(DEPRECATED_ALIAS, None)
-    return Predictor(model, requested, outputs, dtype, is_exported=True)
+    dtype = getattr(torch, capabilities.dtype)
+    return Predictor(model, model.requested_neighbor_lists(), outputs, dtype, is_exported=True)

@@ -28,6 +28,20 @@ def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None
         )
 
 
+def assert_finite(values: torch.Tensor, what: str) -> None:
+    """Fail if a number among them is NaN or infinite."""
+    __tracebackhide__ = True
+    if not bool(values.isfinite().all()):
+        raise AssertionError(f"{what}: {values.flatten().tolist()}")
+
+
+def assert_identical(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Fail unless they are the same to the last bit."""
+    __tracebackhide__ = True
+    if not torch.equal(found, expected):
+        raise AssertionError(f"{found.tolist()} instead of {expected.tolist()}")
+
+
 def _array(values: Any) -> np.ndarray:
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().to(torch.float64).numpy()

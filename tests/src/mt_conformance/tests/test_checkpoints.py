@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,14 @@ import torch
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
-    ETHANOL,
     Examples,
     Subject,
     dataset_info_for,
     needs,
-    preferred_dtype,
     several_targets,
 )
 from mt_conformance.runs import OPTIONS, Runs, mt, predictor_of
-from mt_conformance.tests.comparing import assert_close, leaves, unlike
+from mt_conformance.tests.comparing import assert_close, assert_identical, leaves, unlike
 from mt_shared.contract import (
     DatasetInfo,
     ModelInterface,
@@ -31,6 +30,7 @@ from mt_shared.contract import (
 )
 from mt_shared.errors import CheckpointError, UserError
 
+Energies = Callable[[ModelInterface], torch.Tensor]
 PLAIN = (str, int, float, bool, type(None), torch.Tensor)
 
 
@@ -48,15 +48,15 @@ def loaded(saved: Path, model: ModelInterface) -> ModelInterface:
     return load(model, read_checkpoint(saved), "restart")
 
 
+@pytest.fixture
+def energies(subject: Subject, examples: Examples) -> Energies:
+    """Of three structures by any model."""
+    return lambda model: predictor_of(model, subject.dtype).values(examples.ethanol(3))
+
+
 def load(like: ModelInterface, checkpoint: dict[str, Any], context: str) -> ModelInterface:
     """A model of the same class in evaluation mode."""
     return type(like).load_checkpoint(checkpoint, context).eval()
-
-
-def energies(subject: Subject, model: ModelInterface, examples: Examples) -> torch.Tensor:
-    """Energies of three structures."""
-    predictor = predictor_of(model, preferred_dtype(subject))
-    return predictor.values(examples.structures(ETHANOL, 3))
 
 
 def check_plain(checkpoint: dict[str, Any]) -> None:
@@ -125,34 +125,31 @@ def test_metadata_survive_plain_values(subject: Subject) -> None:
 
 @pytest.mark.parametrize("context", ["restart", "finetune", "export"])
 def test_loaded_model_predicts_the_same(
-    subject: Subject, model: ModelInterface, saved: Path, examples: Examples, context: str
+    model: ModelInterface, saved: Path, energies: Energies, context: str
 ) -> None:
     """In every context, a model out of a checkpoint predicts what it predicted, to the last bit.
 
     IF IT FAILS: is all state in parameters and buffers? What is derived from hypers must be
     derived again in `__init__`, and in the same dtype.
     """
-    found = energies(subject, load(model, read_checkpoint(saved), context), examples)
-    expected = energies(subject, model, examples)
-    assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
+    assert_identical(energies(load(model, read_checkpoint(saved), context)), energies(model))
 
 
 def test_restart_with_equal_data_changes_nothing(
-    subject: Subject, model: ModelInterface, loaded: ModelInterface, examples: Examples
+    model: ModelInterface, loaded: ModelInterface, energies: Energies
 ) -> None:
     """`restart` with an equal `DatasetInfo` leaves predictions as they are, to the last bit.
 
     IF IT FAILS: `restart` must not initialize anything that the model has.
     """
     restarted = loaded.restart(DatasetInfo.from_dict(model.dataset_info.to_dict())).eval()
-    found, expected = (energies(subject, each, examples) for each in (restarted, model))
-    assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
+    assert_identical(energies(restarted), energies(model))
     changed = unlike(restarted.dataset_info.to_dict(), model.dataset_info.to_dict())
     assert not changed, f"the data set info has changed: {changed}"
 
 
 def test_restart_with_a_new_element(
-    subject: Subject, model: ModelInterface, loaded: ModelInterface, examples: Examples
+    subject: Subject, model: ModelInterface, loaded: ModelInterface, energies: Energies
 ) -> None:
     """An element that the model has never seen is refused, or added without changing the others.
 
@@ -165,22 +162,15 @@ def test_restart_with_a_new_element(
     except UserError as error:
         refusal = str(error)
     else:
-        check_extended(subject, restarted, model, examples)
+        what, same = "energy after adding an element", subject.tolerances.same
+        assert_close(energies(restarted), energies(model), same, what)
         return
     assert "17" in refusal, f"the error does not name the element 17: {refusal}"
 
 
-def check_extended(
-    subject: Subject, restarted: ModelInterface, model: ModelInterface, examples: Examples
-) -> None:
-    """Fail unless the restarted model predicts what the model did, for what that knew."""
-    found, expected = (energies(subject, each, examples) for each in (restarted, model))
-    assert_close(found, expected, subject.tolerances.same, "energy after adding an element")
-
-
 @needs(several_targets)
 def test_restart_with_a_new_target(
-    subject: Subject, model: ModelInterface, loaded: ModelInterface, examples: Examples
+    subject: Subject, model: ModelInterface, loaded: ModelInterface, energies: Energies
 ) -> None:
     """A new target becomes an output, and the old ones stay as they are.
 
@@ -188,10 +178,9 @@ def test_restart_with_a_new_target(
     """
     info = dataset_info_for(subject)
     more = DatasetInfo("angstrom", ATOMIC_TYPES, info.targets | {"mtt::new": TargetInfo()})
-    restarted = loaded.restart(more).eval().to(preferred_dtype(subject))
+    restarted = loaded.restart(more).eval().to(subject.dtype)
     assert "mtt::new" in restarted.supported_outputs(), "the new target is no output"
-    found, expected = (energies(subject, each, examples) for each in (restarted, model))
-    assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
+    assert_identical(energies(restarted), energies(model))
 
 
 @pytest.mark.parametrize("part", ["model", "trainer"])

@@ -12,8 +12,6 @@ from mt_conformance.inputs import (
     ETHANOL,
     Capabilities,
     closed_form,
-    data_set,
-    energy_target,
     forces,
     needs,
 )
@@ -27,18 +25,6 @@ NOT_IN_THE_REFERENCE = slice(60, 80)
 
 def can_be_finetuned(capabilities: Capabilities) -> bool:
     return bool(capabilities["finetuning"])
-
-
-def test_two_fits_are_the_same(runs: Runs) -> None:
-    """Two fits to the same data have the same errors to the last digit, and the same model.
-
-    IF IT FAILS: take all randomness from torch's global generator; none from the time, from sets
-    or from hashes.
-    """
-    first, second = runs.several(), runs.several("several-again")
-    assert first.rows() == second.rows(), "train.csv differs"
-    different = differences(first.contents(), second.contents())
-    assert not different, f"the checkpoints differ in {different[:5]}"
 
 
 def test_restart_of_a_fit_changes_nothing(runs: Runs, tmp_path: Path) -> None:
@@ -71,8 +57,7 @@ def test_finetuning_is_better_than_a_fit_to_few_data(runs: Runs, tmp_path: Path)
         folder = tmp_path / name
         folder.mkdir()
         runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
-        target = energy_target(runs.subject.capabilities)
-        options = runs.options(data_set("new.xyz", {ENERGY: target})) | {"validation_set": 0.75}
+        options = runs.options(runs.energy_set("new.xyz")) | {"validation_set": 0.75}
         if name == "finetuned":
             options["architecture"]["training"]["finetune"] = finetune
         train(folder, options)

@@ -7,16 +7,14 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from metatensor.torch import load as load_tensor_map
-from metatomic.torch import load_atomistic_model
 
 from mt_conformance.inputs import ETHANOL, ICE, Capabilities, Examples, Subject, data_set, needs
 from mt_conformance.providing import not_provided
 from mt_conformance.runs import (
     EVAL_OPTIONS,
-    EXTENSIONS,
     OPTIONS,
+    Run,
     Runs,
-    exported_predictor,
     mt,
     write_options,
 )
@@ -92,13 +90,12 @@ def test_export_gives_the_trained_model(
     IF IT FAILS: as for `mt eval` of a checkpoint.
     """
     run = runs.potential(BITS)
-    again, extensions = tmp_path / "again.pt", tmp_path / EXTENSIONS
-    mt("export", "model.ckpt", "-o", again, "-e", extensions, folder=run.folder).check()
-    structures = examples.structures(ETHANOL, 2)
-    found = exported_predictor(load_atomistic_model(str(again), str(extensions)))
-    trained = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
-    expected = trained.values(structures)
-    assert_close(found.values(structures), expected, subject.tolerances.engine64, "energies")
+    again = Run(tmp_path)
+    flags = ("-o", again.model, "-e", again.extensions)
+    mt("export", "model.ckpt", *flags, folder=run.folder).check()
+    structures = examples.ethanol(2)
+    found, expected = (each.exported().values(structures) for each in (again, run))
+    assert_close(found, expected, subject.tolerances.engine64, "energies")
 
 
 def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from metatomic.torch import load_atomistic_model
+from metatomic.torch import AtomisticModel
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
-    ETHANOL,
-    ICE,
     Examples,
     Subject,
     both_precisions,
@@ -24,11 +21,10 @@ from mt_conformance.inputs import (
     forces,
     local,
     needs,
-    preferred_dtype,
     stress,
     with_end_moved,
 )
-from mt_conformance.runs import Predictor, Run, Runs, predictor_of, read_simulated
+from mt_conformance.runs import Predictor, Run, Runs, predictor_of, read_ase_results
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface
 
@@ -47,9 +43,8 @@ def run(request: pytest.FixtureRequest, runs: Runs) -> Run:
 @pytest.fixture
 def tolerance(run: Run, subject: Subject) -> float:
     """How closely ASE must agree with ``mt eval``."""
-    dtype = load_atomistic_model(str(run.model), str(run.extensions)).capabilities().dtype
-    tolerances = subject.tolerances
-    return tolerances.engine32 if dtype == "float32" else tolerances.engine64
+    single = run.exported().dtype == torch.float32
+    return subject.tolerances.engine32 if single else subject.tolerances.engine64
 
 
 def test_runs_without_our_packages(run: Run) -> None:
@@ -58,7 +53,7 @@ def test_runs_without_our_packages(run: Run) -> None:
     IF IT FAILS: the exported file refers to Python code or to an extension that is not beside it;
     what is scripted must not call anything that imports a package of ours.
     """
-    ours = read_simulated(run.folder).ours
+    ours = read_ase_results(run.folder).ours
     assert ours == [], f"imported: {ours}"
 
 
@@ -68,7 +63,7 @@ def test_energies_in_ase(run: Run, tolerance: float) -> None:
     IF IT FAILS: does the result depend on the size of the batch, or on the neighbor list having
     more entries than needed?
     """
-    found = [result["energy"] for result in read_simulated(run.folder).results]
+    found = [result["energy"] for result in read_ase_results(run.folder).results]
     assert_close(found, run.predicted().energies, tolerance, "energies in ASE")
 
 
@@ -78,7 +73,7 @@ def test_forces_in_ase(run: Run, tolerance: float) -> None:
 
     IF IT FAILS: as for the energies; a difference of the forces alone is one of the derivatives.
     """
-    results = read_simulated(run.folder).results
+    results = read_ase_results(run.folder).results
     found = np.concatenate([result["forces"] for result in results])
     assert_close(found, run.predicted().forces, tolerance, "forces in ASE")
 
@@ -89,25 +84,25 @@ def test_stress_in_ase(run: Run, tolerance: float) -> None:
 
     IF IT FAILS: as for the forces; look at how the energy depends on the cell.
     """
-    results = read_simulated(run.folder).results
+    results = read_ase_results(run.folder).results
     found = [result["stress"] for result in results if "stress" in result]
     assert_close(found, run.predicted().stress, tolerance, "stress in ASE")
 
 
 def test_export_changes_nothing(
-    subject: Subject, model: ModelInterface, exported: Predictor, examples: Examples
+    same: float, model: ModelInterface, exported: Predictor, examples: Examples
 ) -> None:
     """The exported file, in TorchScript, predicts what the model in Python predicts.
 
     IF IT FAILS: the two take different branches: look at `torch.jit.is_scripting()`.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     module = predictor_of(model, exported.dtype)
     for name, output in exported.outputs.items():
         kind = output.sample_kind
         expected = module.values(structures, name, kind)
         found = exported.values(structures, name, kind)
-        assert_close(found, expected, subject.tolerances.same, f"'{name}' after export")
+        assert_close(found, expected, same, f"'{name}' after export")
 
 
 def test_export_leaves_the_model(
@@ -117,41 +112,42 @@ def test_export_leaves_the_model(
 
     IF IT FAILS: export a copy (`copy.deepcopy(self).eval()`).
     """
+    # in training mode, which exporting the model itself would end
     copied = copy.deepcopy(model).train()
     copied.export()
     assert copied.training, "export switched the model to evaluation mode"
     before = dict(model.state_dict())
-    changed = [name for name, value in copied.state_dict().items() if not same(value, before[name])]
+    changed = [
+        name
+        for name, value in copied.state_dict().items()
+        if value.dtype != before[name].dtype or not torch.equal(value, before[name])
+    ]
     assert not changed, f"changed by export: {changed[:5]}"
 
 
-def same(left: torch.Tensor, right: torch.Tensor) -> bool:
-    return left.dtype == right.dtype and torch.equal(left, right)
-
-
-def test_export_says_what_it_is(subject: Subject, exported_file: Path) -> None:
+def test_export_says_what_it_is(subject: Subject, exported_model: AtomisticModel) -> None:
     """The exported file names elements, units, range, dtype and references.
 
     IF IT FAILS: fill `ModelCapabilities` from `dataset_info`, and use `__default_metadata__`
     where no metadata are given.
     """
-    loaded = load_atomistic_model(str(exported_file), str(exported_file.parent / "extensions"))
-    capabilities = loaded.capabilities()
+    capabilities = exported_model.capabilities()
     types, unit, dtype = capabilities.atomic_types, capabilities.length_unit, capabilities.dtype
     assert sorted(types) == list(ATOMIC_TYPES), f"atomic types are {types}, not {ATOMIC_TYPES}"
     assert unit == "angstrom", f"the unit of length is '{unit}'; expected angstrom"
-    expected = str(preferred_dtype(subject)).removeprefix("torch.")
+    expected = str(subject.dtype).removeprefix("torch.")
     assert dtype == expected, f"the dtype is {dtype}; expected {expected}"
-    cutoffs = [options.cutoff for options in loaded.requested_neighbor_lists()]
+    cutoffs = [options.cutoff for options in exported_model.requested_neighbor_lists()]
     assert capabilities.interaction_range >= max(cutoffs, default=0.0), (
         f"the interaction range is {capabilities.interaction_range}, the cutoffs are {cutoffs}"
     )
-    assert loaded.metadata().references["architecture"], "no references under 'architecture'"
+    references = exported_model.metadata().references
+    assert references["architecture"], "no references under 'architecture'"
 
 
 @needs(finite_range)
 def test_nothing_is_felt_beyond_the_interaction_range(
-    subject: Subject, exported: Predictor, exported_file: Path
+    same: float, exported: Predictor, exported_model: AtomisticModel
 ) -> None:
     """What is further away than the interaction range of the exported model is not felt.
 
@@ -161,19 +157,17 @@ def test_nothing_is_felt_beyond_the_interaction_range(
     `MLIPModel`: one cutoff for each time that messages are passed. Name what no range holds
     `long_range: true` or `locality: global` in `capabilities.yaml`.
     """
-    reach = load_atomistic_model(
-        str(exported_file), str(exported_file.parent / "extensions")
-    ).capabilities()
-    assert math.isfinite(reach.interaction_range), (
-        f"interaction_range() is {reach.interaction_range}; expected a number, since "
-        "capabilities.yaml names neither long_range nor locality: global"
+    reach = exported_model.capabilities().interaction_range
+    assert math.isfinite(reach), (
+        f"interaction_range() is {reach}; expected a number, since capabilities.yaml names neither "
+        "long_range nor locality: global"
     )
-    claim = f"interaction_range() is {reach.interaction_range:.4g} angstrom"
-    check_not_felt(subject, exported, reach.interaction_range, claim)
+    claim = f"interaction_range() is {reach:.4g} angstrom"
+    check_not_felt(same, exported, reach, claim)
 
 
 @needs(local)
-def test_a_local_model_sees_one_cutoff(subject: Subject, exported: Predictor) -> None:
+def test_a_local_model_sees_one_cutoff(same: float, exported: Predictor) -> None:
     """What `locality: local` promises: an atom sees its neighbors within one cutoff, no others.
 
     IF IT FAILS: write `locality: message_passing` in `capabilities.yaml`, and let
@@ -181,26 +175,27 @@ def test_a_local_model_sees_one_cutoff(subject: Subject, exported: Predictor) ->
     """
     cutoff = longest_cutoff(exported)
     claim = f"capabilities.yaml says locality: local, and the cutoff is {cutoff:.4g} angstrom"
-    check_not_felt(subject, exported, cutoff, claim)
+    check_not_felt(same, exported, cutoff, claim)
 
 
 def longest_cutoff(predictor: Predictor) -> float:
     return max((options.cutoff for options in predictor.requested), default=0.0)
 
 
-def check_not_felt(subject: Subject, predictor: Predictor, reach: float, claim: str) -> None:
+def check_not_felt(same: float, predictor: Predictor, reach: float, claim: str) -> None:
     """Along a chain of neighbors longer than the reach, one end does not feel the other."""
     of_atoms = [name for name, one in predictor.outputs.items() if one.sample_kind == "atom"]
     # two atoms meet in the energy of a third one between them
     distance = 1.02 * (reach if of_atoms else 2 * reach) or 1.0
+    # a chain, so that messages could travel along it from one end to the other
     cutoff = longest_cutoff(predictor) or distance
     atoms = chain(distance, 0.9 * cutoff, ATOMIC_TYPES)
     first, last = (with_end_moved(atoms, end, 0.05 * cutoff) for end in (0, -1))
     what = f"an atom is felt at {distance:.4g} angstrom, though {claim}"
-    same = subject.tolerances.same
     for name in of_atoms:
         before, after = (predictor.values([each], name, "atom")[0] for each in (atoms, last))
         assert_close(after, before, same, f"{what}: '{name}' of the other one")
+    # without energies of atoms: moving one end changes the whole by the same, wherever the other is
     if not of_atoms:
         energy, moved, other = (predictor.values([each]) for each in (atoms, first, last))
         both = predictor.values([with_end_moved(first, -1, 0.05 * cutoff)])
@@ -213,7 +208,7 @@ def test_precisions_agree(subject: Subject, model: ModelInterface, examples: Exa
 
     IF IT FAILS: some step loses digits, such as a difference of large numbers.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     expected = predictor_of(model, torch.float64).values(structures)
     single = predictor_of(copy.deepcopy(model).to(torch.float32), torch.float32)
     found = single.values(structures)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from metatomic.torch import load_atomistic_model
 
 from mt_conformance.inputs import (
     ENERGY,
@@ -16,14 +15,12 @@ from mt_conformance.inputs import (
     Ability,
     Examples,
     Subject,
-    data_set,
-    energy_target,
     epochs,
     needs,
     several_targets,
 )
-from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, train
-from mt_conformance.tests.comparing import assert_close
+from mt_conformance.runs import Run, Runs, train
+from mt_conformance.tests.comparing import assert_close, assert_finite
 from mt_conformance.tests.test_interruption import check_same
 
 NEW = "mtt::new_energy"
@@ -52,12 +49,11 @@ def finetuning_options(
 ) -> dict[str, Any]:
     """Three epochs by a method, from the reference, on structures that it has not seen."""
     runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
-    section = energy_target(runs.subject.capabilities, quantity="energy")
     hypers = {"num_epochs": NUM_EPOCHS, "batch_size": 4, "checkpoint_interval": 1} | training
     hypers["finetune"] = {"read_from": str(runs.reference().checkpoint), "method": name}
     if inherit_heads is not None:
         hypers["finetune"]["inherit_heads"] = inherit_heads
-    return runs.options(data_set("new.xyz", {target: section}), **hypers)
+    return runs.options(runs.energy_set("new.xyz", target, quantity="energy"), **hypers)
 
 
 def finetuned(runs: Runs, name: str) -> Run:
@@ -65,11 +61,6 @@ def finetuned(runs: Runs, name: str) -> Run:
     return runs.get(
         f"finetuned-{name}", lambda folder: train(folder, finetuning_options(runs, folder, name))
     )
-
-
-def exported(run: Run) -> Predictor:
-    """The exported model of a run."""
-    return exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -82,9 +73,9 @@ def test_method_trains_and_exports(runs: Runs, examples: Examples, name: str) ->
     losses = run.column("train loss")
     assert len(losses) == NUM_EPOCHS, f"{len(losses)} epochs were trained; expected {NUM_EPOCHS}"
     assert all(math.isfinite(loss) for loss in losses), f"the losses are {losses}"
-    structures = examples.structures(ETHANOL, 2)
-    before, after = (exported(each).values(structures) for each in (runs.reference(), run))
-    assert bool(after.isfinite().all()), f"predicted energies: {after.flatten().tolist()}"
+    structures = examples.ethanol(2)
+    before, after = (each.exported().values(structures) for each in (runs.reference(), run))
+    assert_finite(after, "predicted energies")
     assert not torch.equal(before, after), "the model predicts what it predicted before"
 
 
@@ -96,6 +87,7 @@ def test_restart_equals_no_restart(runs: Runs, tmp_path: Path, name: str) -> Non
     on them has to follow from options, model and data.
     """
     whole = finetuned(runs, name)
+    # of three epochs with a checkpoint each: the last is the third, the one before the second
     (second,) = whole.folder.glob("outputs/*/*/previous.ckpt")
     train(tmp_path, finetuning_options(runs, tmp_path, name), "--restart", str(second))
     check_same(Run(tmp_path), whole)
@@ -110,6 +102,7 @@ def test_frozen_weights_keep_their_bits(runs: Runs, subject: Subject, name: str)
     model_class = subject.architecture.model_class
     before = model_class.load_checkpoint(runs.reference().contents(), "finetune")
     after = model_class.load_checkpoint(finetuned(runs, name).contents(), "restart")
+    # by value, not by name: lora may give what it freezes another name
     tensors = [parameter.detach() for parameter in after.parameters()]
     kept = [
         parameter.numel()
@@ -131,8 +124,8 @@ def test_heads_on_a_new_target_leave_the_old_one(
     train.
     """
     train(tmp_path, finetuning_options(runs, tmp_path, "heads", NEW))
-    structures = examples.structures(ETHANOL, 3)
-    before, after = exported(runs.reference()), exported(Run(tmp_path))
+    structures = examples.ethanol(3)
+    before, after = runs.reference().exported(), Run(tmp_path).exported()
     assert NEW in after.outputs, f"the outputs are {sorted(after.outputs)}"
     new, old = after.values(structures, NEW), after.values(structures)
     assert torch.equal(old, before.values(structures)), "the old target has changed"
@@ -150,7 +143,7 @@ def test_heads_are_inherited(runs: Runs, examples: Examples, tmp_path: Path) -> 
         runs, tmp_path, "heads", NEW, inherit, num_epochs=1, learning_rate=1e-12
     )
     train(tmp_path, options)
-    structures, model = examples.structures(ETHANOL, 5), exported(Run(tmp_path))
+    structures, model = examples.ethanol(5), Run(tmp_path).exported()
     difference = model.values(structures, NEW) - model.values(structures)
     # one molecule: another composition is one number for all structures
     constant = difference.mean().expand_as(difference)

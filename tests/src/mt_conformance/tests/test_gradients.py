@@ -10,8 +10,6 @@ import torch
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
-    ETHANOL,
-    ICE,
     Examples,
     Subject,
     double_precision,
@@ -31,6 +29,7 @@ Change = Callable[[ase.Atoms, float], None]
 
 def differences(predictor: Predictor, atoms: ase.Atoms, changes: Iterable[Change]) -> torch.Tensor:
     """Central differences of the energy (number of changes,), by a step of each change."""
+    # all in one batch, pairs side by side
     structures = []
     for change in changes:
         for step in (-STEP, STEP):
@@ -44,6 +43,7 @@ def differences(predictor: Predictor, atoms: ase.Atoms, changes: Iterable[Change
 def moves(atoms: ase.Atoms) -> list[Change]:
     """Each coordinate of each atom."""
 
+    # a function for each, since a closure would see the last values of a loop only
     def change(atom: int, axis: int) -> Change:
         def apply(moved: ase.Atoms, step: float) -> None:
             moved.positions[atom, axis] += step
@@ -68,6 +68,25 @@ def strains() -> list[Change]:
     return [change(row, column) for row in range(3) for column in range(3)]
 
 
+def check_forces(
+    subject: Subject, predictor: Predictor, atoms: ase.Atoms, number: int | None = None
+) -> None:
+    """Fail unless forces on all or the first atoms are minus the differences of the energy."""
+    some = moves(atoms)[: None if number is None else 3 * number]
+    expected = -differences(predictor, atoms, some).reshape(-1, 3)
+    found = predictor.gradients([atoms]).forces[:number]
+    tolerance = subject.tolerances.finite_differences
+    assert_close(found, expected, tolerance, "forces against finite differences")
+
+
+def check_stress(subject: Subject, predictor: Predictor, atoms: ase.Atoms) -> None:
+    """Fail unless the derivative by strain, stress times volume, is that of the differences."""
+    expected = differences(predictor, atoms, strains()).reshape(3, 3)
+    found = predictor.gradients([atoms]).strain[0]
+    tolerance = subject.tolerances.finite_differences
+    assert_close(found, expected, tolerance, "stress against finite differences")
+
+
 @needs(forces, double_precision)
 def test_forces_are_derivatives(subject: Subject, exported: Predictor, examples: Examples) -> None:
     """Forces are minus the finite differences of the energy, for a molecule.
@@ -75,11 +94,7 @@ def test_forces_are_derivatives(subject: Subject, exported: Predictor, examples:
     IF IT FAILS: look for detached tensors, in-place changes and custom backward functions
     (`torch.autograd.gradcheck` finds which).
     """
-    atoms = examples.structures(ETHANOL, 1)[0]
-    expected = -differences(exported, atoms, moves(atoms)).reshape(-1, 3)
-    found = exported.gradients([atoms]).forces
-    tolerance = subject.tolerances.finite_differences
-    assert_close(found, expected, tolerance, "forces against finite differences")
+    check_forces(subject, exported, examples.ethanol()[0])
 
 
 @needs(forces, double_precision)
@@ -90,12 +105,7 @@ def test_forces_in_a_crystal_are_derivatives(
 
     IF IT FAILS: and the test of the molecule does not, look at edges across the boundary.
     """
-    atoms = examples.structures(ICE, 1)[0]
-    some = moves(atoms)[:6]
-    expected = -differences(exported, atoms, some).reshape(-1, 3)
-    found = exported.gradients([atoms]).forces[:2]
-    tolerance = subject.tolerances.finite_differences
-    assert_close(found, expected, tolerance, "forces against finite differences")
+    check_forces(subject, exported, examples.ice()[0], number=2)
 
 
 @needs(stress, double_precision)
@@ -105,27 +115,23 @@ def test_stress_is_a_derivative(subject: Subject, exported: Predictor, examples:
     IF IT FAILS: is the cell connected to the energy other than through the edge vectors? Are
     vectors of the cell detached?
     """
-    atoms = examples.structures(ICE, 1)[0]
-    expected = differences(exported, atoms, strains()).reshape(3, 3)
-    found = exported.gradients([atoms]).strain[0]
-    tolerance = subject.tolerances.finite_differences
-    assert_close(found, expected, tolerance, "stress against finite differences")
+    check_stress(subject, exported, examples.ice()[0])
 
 
 @needs(forces)
-def test_net_force_is_zero(subject: Subject, exported: Predictor, examples: Examples) -> None:
+def test_net_force_is_zero(same: float, exported: Predictor, examples: Examples) -> None:
     """The forces on all atoms of a structure add up to zero.
 
     IF IT FAILS: an atom feels something that does not feel it back, such as a fixed origin.
     """
-    structures = [*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)]
+    structures = examples.both(1, 1)
     for atoms in structures:
         total = exported.gradients([atoms]).forces.sum(0)
-        assert_close(total, np.zeros(3), subject.tolerances.same, f"net force on {atoms.symbols}")
+        assert_close(total, np.zeros(3), same, f"net force on {atoms.symbols}")
 
 
 @needs(forces)
-def test_single_atom_has_no_forces(subject: Subject, exported: Predictor) -> None:
+def test_single_atom_has_no_forces(same: float, exported: Predictor) -> None:
     """An atom without neighbors feels no force.
 
     IF IT FAILS: and it is NaN, a norm or a root of zero has no derivative; else the energy depends
@@ -133,8 +139,7 @@ def test_single_atom_has_no_forces(subject: Subject, exported: Predictor) -> Non
     """
     for atomic_number in ATOMIC_TYPES:
         found = exported.gradients([single_atom(atomic_number)]).forces
-        tolerance = subject.tolerances.same
-        assert_close(found, np.zeros((1, 3)), tolerance, "forces on a single atom")
+        assert_close(found, np.zeros((1, 3)), same, "forces on a single atom")
 
 
 @needs(forces, double_precision)
@@ -144,8 +149,9 @@ def test_smooth_at_the_cutoff(subject: Subject, exported: Predictor, examples: E
     IF IT FAILS: everything that an edge adds must go to zero at the cutoff with its slope. A
     limit on the number of neighbors jumps as well.
     """
-    molecule = examples.structures(ETHANOL, 1)[0]
+    molecule = examples.ethanol()[0]
     for options in exported.requested:
+        # a step over the cutoff so small that what is smooth changes by nothing
         crossing = [_at_distance(molecule, options.cutoff + h) for h in (-1e-6, 1e-6)]
         inside, outside = exported.gradients(crossing[:1]), exported.gradients(crossing[1:])
         tolerance = subject.tolerances.smooth
@@ -156,6 +162,7 @@ def test_smooth_at_the_cutoff(subject: Subject, exported: Predictor, examples: E
 
 def _at_distance(molecule: ase.Atoms, distance: float) -> ase.Atoms:
     """The molecule and an atom at this distance of its outermost atom, and no nearer to others."""
+    # beyond the atom with the largest x, along x: all other atoms are further away
     outermost = molecule.positions[np.argmax(molecule.positions[:, 0])]
     atom = single_atom(1)
     atom.positions[0] = outermost + np.array([distance, 0.0, 0.0])

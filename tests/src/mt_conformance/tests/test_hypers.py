@@ -82,6 +82,7 @@ def test_misspelt_hyper_is_refused(with_schema: Subject, section: str) -> None:
     defaults: dict[str, Any] = getattr(merge_hypers(with_schema.entry, {}), section)
     if not defaults:
         pytest.skip(f"there are no hypers in the section '{section}'")
+    # of the longest name, without its last letter but one: near enough to be suggested
     right = max(defaults, key=len)
     wrong = right[:-2] + right[-1]
     with pytest.raises(OptionsError) as refusal:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mt_conformance.inputs import epochs, needs
 from mt_conformance.runs import (
+    KILLED,
     NUM_EPOCHS,
     OPTIONS,
+    UNDISTURBED,
     Run,
     Runs,
-    environment,
-    killing,
+    kill_again_and_again,
     mt,
     read_stopped,
     stop_within_an_epoch,
@@ -93,24 +91,14 @@ def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: write checkpoints with `mt_shared.contract.write_checkpoint`, which leaves the old
     file or the new one, and keep the one before until the new one is whole.
     """
-    for name in (killing.UNDISTURBED, killing.KILLED):
+    for name in (UNDISTURBED, KILLED):
         (tmp_path / name).mkdir()
         hypers = {"num_epochs": 80, "batch_size": 4, "checkpoint_interval": 1}
         options = runs.energy_options(slice(20), tmp_path / name, **hypers)
+        # a training whose every moment counts ends with its last checkpoint
         options["final_eval"] = False
         write_options(tmp_path / name / OPTIONS, options)
-    command = [
-        sys.executable,
-        "-m",
-        "mt_conformance.runs.killing",
-        runs.subject.name,
-        str(NUM_KILLS),
-    ]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env=environment(), check=False
-    )
-    assert done.returncode == 0, done.stderr
-    *kills, last = json.loads(done.stdout)
+    *kills, last = kill_again_and_again(tmp_path, runs.subject.name, NUM_KILLS)
     failed = [f"attempt {kill['number']}:\n{kill['said']}" for kill in kills if kill["status"]]
     assert not failed, f"a training that was to be killed failed by itself, {failed[0]}"
     assert len(kills) == NUM_KILLS, f"the training ended after {len(kills)} kills; make it longer"
@@ -122,4 +110,4 @@ def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     fresh = [said for said in going if "Going on from" not in said]
     assert not fresh, f"it began anew instead of going on:\n{fresh[0]}"
     assert last["status"] == 0, f"the restart after the last kill failed:\n{last['said']}"
-    check_same(Run(tmp_path / killing.KILLED), Run(tmp_path / killing.UNDISTURBED))
+    check_same(Run(tmp_path / KILLED), Run(tmp_path / UNDISTURBED))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from metatomic.torch import load_atomistic_model
 
-from mt_conformance.inputs import ETHANOL, Examples, double_precision, forces, needs
-from mt_conformance.runs import Driven, Gradients, Run, Runs, drive, exported_predictor, read_driven
+from mt_conformance.inputs import Examples, double_precision, forces, needs
+from mt_conformance.runs import Gradients, IpiResults, Run, Runs, read_ipi_results, run_in_ipi
 from mt_conformance.tests.comparing import assert_close
 
 pytestmark = needs(forces)
@@ -27,48 +26,47 @@ def potential(runs: Runs) -> Run:
 
 
 @pytest.fixture
-def driven(runs: Runs, potential: Run, examples: Examples) -> Driven:
+def results(runs: Runs, potential: Run, examples: Examples) -> IpiResults:
     """Twenty steps of a molecule at constant energy."""
 
     def make(folder: Path) -> None:
-        atoms = examples.structures(ETHANOL, 1)[0]
-        drive(folder, potential.model, potential.extensions, atoms)
+        atoms = examples.ethanol()[0]
+        run_in_ipi(folder, potential.model, potential.extensions, atoms)
 
-    return read_driven(runs.get("ipi", make).folder)
+    return read_ipi_results(runs.get("ipi", make).folder)
 
 
 @pytest.fixture
 def expected(potential: Run, examples: Examples) -> Gradients:
     """Energy and forces of the first step."""
-    model = load_atomistic_model(str(potential.model), str(potential.extensions))
-    return exported_predictor(model).gradients(examples.structures(ETHANOL, 1))
+    return potential.exported().gradients(examples.ethanol())
 
 
-def test_energies_in_ipi(driven: Driven, expected: Gradients) -> None:
+def test_energies_in_ipi(results: IpiResults, expected: Gradients) -> None:
     """i-PI begins with the energy that the model has anywhere else.
 
     IF IT FAILS: the driver asks for energies in eV of structures in angstrom, in a batch of one:
     do the capabilities of the exported model name its units?
     """
-    assert_close(driven.potential[:1], expected.energies, TOLERANCE, "energy in i-PI")
+    assert_close(results.potential[:1], expected.energies, TOLERANCE, "energy in i-PI")
 
 
-def test_forces_in_ipi(driven: Driven, expected: Gradients) -> None:
+def test_forces_in_ipi(results: IpiResults, expected: Gradients) -> None:
     """i-PI gets the forces that the model has anywhere else.
 
     IF IT FAILS: as for the energies; the driver takes the derivative by positions and by strain at
     once.
     """
-    assert_close(driven.forces, expected.forces, TOLERANCE, "forces in i-PI")
+    assert_close(results.forces, expected.forces, TOLERANCE, "forces in i-PI")
 
 
-def test_total_energy_is_kept_in_ipi(driven: Driven) -> None:
+def test_total_energy_is_kept_in_ipi(results: IpiResults) -> None:
     """At constant energy, the total energy stays while the potential energy goes up and down.
 
     IF IT FAILS: and the forces are derivatives of the energy (`test_gradients.py`), the energy
     depends on more than where the atoms are: on the step before, or on random numbers.
     """
-    potential, drift = np.ptp(driven.potential), np.ptp(driven.conserved)
+    potential, drift = np.ptp(results.potential), np.ptp(results.conserved)
     assert drift <= MOST_DRIFT * potential, (
         f"the total energy goes {drift:.2e} eV up and down in i-PI, and the potential energy "
         f"{potential:.2e} eV"

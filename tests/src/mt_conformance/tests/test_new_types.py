@@ -7,25 +7,19 @@ from pathlib import Path
 import ase
 import pytest
 import torch
-from metatomic.torch import load_atomistic_model
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
-    ENERGY,
     ETHANOL,
-    ICE,
     Examples,
     Subject,
-    data_set,
     dataset_info_for,
-    energy_target,
     epochs,
     finetuning,
     needs,
-    preferred_dtype,
 )
-from mt_conformance.runs import EXTENSIONS, Runs, exported_predictor, predictor_of, train
-from mt_conformance.tests.comparing import assert_close
+from mt_conformance.runs import Run, Runs, exported_predictor, predictor_of, train
+from mt_conformance.tests.comparing import assert_close, assert_finite, assert_identical
 from mt_shared.contract import ModelInterface
 
 NITROGEN, CHLORINE = 7, 17
@@ -51,20 +45,18 @@ def with_new_types(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def test_old_types_keep_their_energies(
-    model: ModelInterface, larger: ModelInterface, subject: Subject, examples: Examples
+    model: ModelInterface, larger: ModelInterface, subject: Subject, same: float, examples: Examples
 ) -> None:
     """Structures of the old types have the energies and forces that they had before.
 
     IF IT FAILS: every number that belongs to an atomic type must follow it to its new place, and
     nothing that is computed of old types may depend on how many types there are.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
-    dtype = preferred_dtype(subject)
-    before = predictor_of(model, dtype).gradients(structures)
-    after = predictor_of(larger, dtype).gradients(structures)
-    tolerance = subject.tolerances.same
-    assert_close(after.energies, before.energies, tolerance, "energies in the larger model")
-    assert_close(after.forces, before.forces, tolerance, "forces in the larger model")
+    before, after = (
+        predictor_of(each, subject.dtype).gradients(examples.both()) for each in (model, larger)
+    )
+    assert_close(after.energies, before.energies, same, "energies in the larger model")
+    assert_close(after.forces, before.forces, same, "forces in the larger model")
 
 
 def test_new_types_have_energies(
@@ -74,10 +66,10 @@ def test_new_types_have_energies(
 
     IF IT FAILS: does `restart(dataset_info)` return a model of all types, old and new?
     """
-    structure = examples.structures(ETHANOL, 1)[0]
-    predictor = predictor_of(larger, preferred_dtype(subject))
-    energies = predictor.values([structure, with_new_types(structure)], ENERGY)
-    assert bool(energies.isfinite().all()), f"predicted energies: {energies.flatten().tolist()}"
+    structure = examples.ethanol()[0]
+    predictor = predictor_of(larger, subject.dtype)
+    energies = predictor.values([structure, with_new_types(structure)])
+    assert_finite(energies, "predicted energies")
     # more than the order of a sum does
     change = float((energies[1] - energies[0]).abs())
     assert change > 1e-6, f"nitrogen and chlorine change nothing: {change:.1e} eV"
@@ -94,19 +86,19 @@ def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Pa
     # ethanol with nitrogen in the place of oxygen, and none of the oxygen that the model knows
     frames = [frame.replace("\nO ", "\nN ") for frame in examples.frames(ETHANOL)[60:70]]
     (tmp_path / "new.xyz").write_text("".join(frames), encoding="utf-8")
-    data = data_set("new.xyz", {ENERGY: energy_target(runs.subject.capabilities)})
     finetune = {"read_from": str(runs.reference().checkpoint)}
+    data = runs.energy_set("new.xyz")
     options = runs.options(data, num_epochs=1, batch_size=4, finetune=finetune)
-    train(tmp_path, options, "-e", EXTENSIONS)
-    exported = load_atomistic_model(str(tmp_path / "model.pt"), str(tmp_path / EXTENSIONS))
+    train(tmp_path, options)
+    exported = Run(tmp_path).exported_model()
     known = sorted(exported.capabilities().atomic_types)
     wanted = sorted([*ATOMIC_TYPES, NITROGEN])
     assert known == wanted, f"the exported model knows the types {known}; expected {wanted}"
-    old = examples.structures(ETHANOL, 1)[0]
+    old = examples.ethanol()[0]
     new = old.copy()
     new.symbols[new.symbols == "O"] = "N"
     energies = exported_predictor(exported).values([old, new])
-    assert bool(energies.isfinite().all()), f"predicted energies: {energies.flatten().tolist()}"
+    assert_finite(energies, "predicted energies")
 
 
 def test_larger_model_comes_back_from_its_checkpoint(
@@ -117,10 +109,10 @@ def test_larger_model_comes_back_from_its_checkpoint(
     IF IT FAILS: does the checkpoint say in which order the model learnt its atomic types, if that
     makes a difference?
     """
-    structure = examples.structures(ETHANOL, 1)[0]
+    structure = examples.ethanol()[0]
     structures = [structure, with_new_types(structure)]
     again = type(larger).load_checkpoint(larger.get_checkpoint(), "export").eval()
-    dtype = preferred_dtype(subject)
-    expected = predictor_of(larger, dtype).values(structures, ENERGY)
-    found = predictor_of(again, dtype).values(structures, ENERGY)
-    assert torch.equal(found, expected), f"{found.tolist()} instead of {expected.tolist()}"
+    found, expected = (
+        predictor_of(each, subject.dtype).values(structures) for each in (again, larger)
+    )
+    assert_identical(found, expected)

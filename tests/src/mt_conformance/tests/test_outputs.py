@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from metatensor.torch import Labels, TensorBlock
+from metatensor.torch import Labels
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
     ENERGY,
-    ETHANOL,
-    ICE,
     Examples,
     Subject,
     far_apart,
@@ -26,19 +24,23 @@ from mt_conformance.runs import Predictor
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface, TargetInfo
 
+Targets = dict[str, TargetInfo]
 
-def targets_of(model: ModelInterface) -> dict[str, TargetInfo]:
+
+@pytest.fixture
+def targets(model: ModelInterface) -> Targets:
+    """What the model predicts, features aside."""
     return model.dataset_info.targets
+
+
+@pytest.fixture
+def of_atoms(targets: Targets, predictor: Predictor) -> list[str]:
+    """The targets that can be asked for by atom."""
+    return [name for name in targets if predictor.outputs[name].sample_kind == "atom"]
 
 
 def pairs_of(sizes: list[int]) -> list[list[int]]:
     return [[system, atom] for system, size in enumerate(sizes) for atom in range(size)]
-
-
-def check_labels(block: TensorBlock, names: list[str], samples: list[list[int]], what: str) -> None:
-    expected = Labels(names, torch.tensor(samples, dtype=torch.int32).reshape(-1, len(names)))
-    assert block.samples == expected, f"{what}: samples {block.samples}; expected {expected}"
-    assert block.components == [], f"{what} is a scalar, but has components {block.components}"
 
 
 def kinds_of(predictor: Predictor, name: str, target: TargetInfo) -> list[str]:
@@ -49,36 +51,40 @@ def kinds_of(predictor: Predictor, name: str, target: TargetInfo) -> list[str]:
     return ["system", "atom"] if declared == "atom" else ["system"]
 
 
-def test_targets_are_outputs(model: ModelInterface, predictor: Predictor) -> None:
+def test_targets_are_outputs(targets: Targets, predictor: Predictor) -> None:
     """Each target is an output, in the unit of its labels.
 
     IF IT FAILS: build `supported_outputs()` from `dataset_info.targets`.
     """
-    for name, target in targets_of(model).items():
+    for name, target in targets.items():
         assert name in predictor.outputs, f"no output '{name}' in {sorted(predictor.outputs)}"
         unit = predictor.outputs[name].unit
         assert unit == target.unit, f"'{name}' is in '{unit}'; expected '{target.unit}'"
 
 
-def test_labels_and_shapes(model: ModelInterface, predictor: Predictor, examples: Examples) -> None:
+def test_labels_and_shapes(targets: Targets, predictor: Predictor, examples: Examples) -> None:
     """A target of structures has a row for each of them, one of atoms a row for each atom.
 
     IF IT FAILS: return a TensorMap of one block with the samples ["system"] or
     ["system", "atom"], no components, and `num_subtargets` properties.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     sizes = [len(atoms) for atoms in structures]
-    for name, target in targets_of(model).items():
+    for name, target in targets.items():
         for kind in kinds_of(predictor, name, target):
             result = predictor.run(structures, {name: kind})
             assert list(result) == [name], f"asked for '{name}', got {list(result)}"
             assert len(result[name]) == 1, f"'{name}' has {len(result[name])} blocks; expected 1"
             block = result[name].block()
-            if kind == "atom":
-                check_labels(block, ["system", "atom"], pairs_of(sizes), f"'{name}' of atoms")
-            else:
-                rows = [[number] for number in range(len(sizes))]
-                check_labels(block, ["system"], rows, f"'{name}' of structures")
+            names = ["system", "atom"] if kind == "atom" else ["system"]
+            rows = pairs_of(sizes) if kind == "atom" else [[i] for i in range(len(sizes))]
+            expected = Labels(names, torch.tensor(rows, dtype=torch.int32))
+            what = f"'{name}' of {'atoms' if kind == 'atom' else 'structures'}"
+            found = block.components
+            assert block.samples == expected, (
+                f"{what}: samples {block.samples}; expected {expected}"
+            )
+            assert found == [], f"{what} is a scalar, but has components {found}"
             columns = block.values.shape[-1]
             assert columns == target.num_subtargets, (
                 f"'{name}' has {columns} properties; expected {target.num_subtargets}"
@@ -90,80 +96,69 @@ def test_predictions_depend_on_the_structure(predictor: Predictor, examples: Exa
 
     IF IT FAILS: every other test of predictions is void. Is the output connected to the network?
     """
-    values = predictor.values(examples.structures(ETHANOL, 3))
+    values = predictor.values(examples.ethanol(3))
     assert bool(torch.isfinite(values).all()), f"energies are not finite: {values.tolist()}"
     spread = float(values.max() - values.min())
     assert spread > 1e-6, f"three distorted molecules have energies within {spread:.1e} eV"
 
 
 def test_atoms_sum_to_the_structure(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    same: float, targets: Targets, of_atoms: list[str], predictor: Predictor, examples: Examples
 ) -> None:
     """The values of the atoms add up to the value of their structure.
 
     IF IT FAILS: sum over all atoms of a system, baselines included, and do not average.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     sizes = [len(atoms) for atoms in structures]
-    for name, target in targets_of(model).items():
-        if "system" not in kinds_of(predictor, name, target) or target.per_atom:
-            continue
-        if predictor.outputs[name].sample_kind != "atom":
-            continue
+    # what is declared of atoms is summed up where a structure is asked for
+    for name in (name for name in of_atoms if not targets[name].per_atom):
         atomic = predictor.values(structures, name, "atom")
         sums = torch.stack([part.sum(0) for part in atomic.split(sizes)])
         totals = predictor.values(structures, name)
-        assert_close(sums, totals, subject.tolerances.same, f"sum of '{name}' over atoms")
+        assert_close(sums, totals, same, f"sum of '{name}' over atoms")
 
 
 def test_selected_atoms(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    same: float, of_atoms: list[str], predictor: Predictor, examples: Examples
 ) -> None:
     """With `selected_atoms`, the values of those atoms and no others, unchanged.
 
     IF IT FAILS: use the whole structures as environment and filter the results, not the input.
     """
-    structures = examples.structures(ETHANOL, 3)
+    structures = examples.ethanol(3)
     sizes = [len(atoms) for atoms in structures]
     selected = [(0, 1), (0, 4), (1, 0), (2, 3), (2, 8)]
     rows = [pairs_of(sizes).index(list(pair)) for pair in selected]
-    for name in targets_of(model):
-        if predictor.outputs[name].sample_kind != "atom":
-            continue
+    for name in of_atoms:
         everything = predictor.values(structures, name, "atom")
         found = predictor.values(structures, name, "atom", selected)
-        same = subject.tolerances.same
         assert_close(found, everything[rows], same, f"'{name}' of selected atoms")
 
 
 def test_structures_with_selected_atoms(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    same: float, targets: Targets, of_atoms: list[str], predictor: Predictor, examples: Examples
 ) -> None:
     """With `selected_atoms`, the value of a structure is the sum over those atoms.
 
     IF IT FAILS: apply the selection before summing over the atoms of a system.
     """
-    structures = examples.structures(ETHANOL, 2)
+    structures = examples.ethanol(2)
     selected = [(0, 1), (0, 4), (1, 2)]
-    for name, target in targets_of(model).items():
-        if target.per_atom or predictor.outputs[name].sample_kind != "atom":
-            continue
+    for name in (name for name in of_atoms if not targets[name].per_atom):
         atomic = predictor.values(structures, name, "atom", selected)
         expected = torch.stack([atomic[:2].sum(0), atomic[2]])
         found = predictor.values(structures, name, "system", selected)
-        same = subject.tolerances.same
         assert_close(found, expected, same, f"'{name}' of structures with selected atoms")
 
 
-def test_empty_selection(model: ModelInterface, predictor: Predictor, examples: Examples) -> None:
+def test_empty_selection(of_atoms: list[str], predictor: Predictor, examples: Examples) -> None:
     """Selecting no atom at all gives no rows, and no error.
 
     IF IT FAILS: let the code after the selection work on tensors with no rows.
     """
-    structures = examples.structures(ETHANOL, 2)
-    for name in targets_of(model):
-        if predictor.outputs[name].sample_kind != "atom":
-            continue
+    structures = examples.ethanol(2)
+    for name in of_atoms:
         found = predictor.values(structures, name, "atom", [])
         assert len(found) == 0, f"'{name}': {len(found)} rows for an empty selection"
 
@@ -181,35 +176,35 @@ def test_single_atom(subject: Subject, predictor: Predictor) -> None:
 
 
 @needs(finite_range)
-def test_far_apart_adds_up(subject: Subject, predictor: Predictor, examples: Examples) -> None:
+def test_far_apart_adds_up(same: float, predictor: Predictor, examples: Examples) -> None:
     """Two molecules and an atom far from each other have the sum of their energies.
 
     IF IT FAILS: is everything zero beyond the cutoff, and nothing normalized by the whole
     structure? If the model is meant to see farther, say so in `capabilities.yaml` (locality).
     """
-    first, second = examples.structures(ETHANOL, 2)
+    first, second = examples.ethanol(2)
     atom = single_atom(8)
     whole = predictor.values([far_apart(far_apart(atom, first), second), far_apart(first, atom)])
     parts = predictor.values([first, second, atom])
     expected = torch.stack([parts.sum(0), parts[0] + parts[2]])
-    assert_close(whole, expected, subject.tolerances.same, "energy of parts far apart")
+    assert_close(whole, expected, same, "energy of parts far apart")
 
 
 def test_batches_agree(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    same: float, targets: Targets, predictor: Predictor, examples: Examples
 ) -> None:
     """A structure has the same values alone, among others, and in another order.
 
     IF IT FAILS: something leaks between structures: an index without its offset, a norm over the
     batch, a layer in training mode.
     """
-    structures = [*examples.structures(ETHANOL, 2), single_atom(1), *examples.structures(ICE, 2)]
-    for name, target in targets_of(model).items():
+    structures = [*examples.ethanol(2), single_atom(1), *examples.ice(2)]
+    for name, target in targets.items():
         kind = "atom" if target.per_atom else "system"
         alone = torch.cat([predictor.values([atoms], name, kind) for atoms in structures])
         together = predictor.values(structures, name, kind)
-        same = subject.tolerances.same
         assert_close(together, alone, same, f"'{name}' in one batch and one by one")
+        # another order as well: an index that is off by one structure may be right in the first
         backwards = predictor.values(structures[::-1], name, kind)
         sizes = [len(atoms) if kind == "atom" else 1 for atoms in structures]
         turned = torch.cat(list(reversed(backwards.split(sizes[::-1]))))
@@ -219,55 +214,56 @@ def test_batches_agree(
 @needs(finite_range)
 @pytest.mark.parametrize("directions", [1, 2], ids=["1D", "2D"])
 def test_partly_periodic(
-    subject: Subject, predictor: Predictor, examples: Examples, directions: int
+    same: float, predictor: Predictor, examples: Examples, directions: int
 ) -> None:
     """Wires and slabs: as in a cell that is periodic everywhere, with a void in between.
 
     IF IT FAILS: neighbors follow `pbc`, and rows of the cell are zero where it is not periodic;
     do not invert the cell or divide by its volume.
     """
-    partly, fully = in_void(examples.structures(ICE, 1)[0], directions)
+    partly, fully = in_void(examples.ice()[0], directions)
     expected = predictor.values([fully])
     found = predictor.values([partly])
-    assert_close(found, expected, subject.tolerances.same, "energy of a partly periodic structure")
+    assert_close(found, expected, same, "energy of a partly periodic structure")
 
 
-def test_tiny_cell(subject: Subject, predictor: Predictor) -> None:
+def test_tiny_cell(same: float, predictor: Predictor) -> None:
     """A cell smaller than the cutoff has an eighth of the energy of its supercell.
 
     IF IT FAILS: an atom has several edges to the same neighbor, and to its own images: keep each
     edge with its cell shift, and do not identify edges by their two atoms.
     """
     cell = tiny_cell()
+    # twice along each vector and three times along one: an atom and its image lie apart in each way
     found = predictor.values([cell.repeat(2), cell.repeat((3, 1, 1))])
     energy = predictor.values([cell])[0]
     expected = torch.stack([8 * energy, 3 * energy])
-    assert_close(found, expected, subject.tolerances.same, "energy of supercells")
+    assert_close(found, expected, same, "energy of supercells")
 
 
 @needs(finite_range)
-def test_large_cell(subject: Subject, predictor: Predictor, examples: Examples) -> None:
+def test_large_cell(same: float, predictor: Predictor, examples: Examples) -> None:
     """A molecule in a huge periodic cell has the energy that it has without a cell.
 
     IF IT FAILS: neighbors follow from distances, not from the cell: nothing may be divided by the
     volume or laid on a grid of a fixed number of points.
     """
-    molecule = examples.structures(ETHANOL, 1)[0]
+    molecule = examples.ethanol()[0]
     found = predictor.values([in_large_cell(molecule)])
     expected = predictor.values([molecule])
-    assert_close(found, expected, subject.tolerances.same, "energy of a molecule in a large cell")
+    assert_close(found, expected, same, "energy of a molecule in a large cell")
 
 
 def test_features(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    subject: Subject, targets: Targets, predictor: Predictor, examples: Examples
 ) -> None:
     """Outputs beside the targets, such as features, have a finite row for each atom.
 
     IF IT FAILS: label them as other outputs of atoms; outputs of other shapes belong to targets.
     """
-    structures = examples.structures(ETHANOL, 2)
+    structures = examples.ethanol(2)
     pairs = pairs_of([len(atoms) for atoms in structures])
-    others = sorted(set(predictor.outputs) - set(targets_of(model)))
+    others = sorted(set(predictor.outputs) - set(targets))
     if not others:
         not_provided("features, as an output of each atom", subject.name)
     for name in others:
@@ -279,13 +275,13 @@ def test_features(
 
 
 def test_several_outputs_at_once(
-    subject: Subject, model: ModelInterface, predictor: Predictor, examples: Examples
+    same: float, targets: Targets, predictor: Predictor, examples: Examples
 ) -> None:
     """Everything asked for in one call is what it is when asked for alone.
 
     IF IT FAILS: does one output change a tensor in place that another one reads?
     """
-    structures = examples.structures(ETHANOL, 1)
+    structures = examples.ethanol()
     kinds = {
         name: "atom" if output.sample_kind == "atom" and name != ENERGY else "system"
         for name, output in predictor.outputs.items()
@@ -294,5 +290,4 @@ def test_several_outputs_at_once(
     assert set(together) == set(kinds), f"asked for {sorted(kinds)}, got {sorted(together)}"
     for name, kind in kinds.items():
         alone = predictor.values(structures, name, kind)
-        same = subject.tolerances.same
         assert_close(together[name].block().values, alone, same, f"'{name}' among others")

@@ -10,8 +10,6 @@ import torch
 
 from mt_conformance.inputs import (
     ENERGY,
-    ETHANOL,
-    ICE,
     Examples,
     Subject,
     names_device,
@@ -39,7 +37,7 @@ def test_dtypes_are_kept(model: ModelInterface, examples: Examples, name: str) -
     dtype = getattr(torch, name)
     predictor = exported_predictor(copy.deepcopy(model).to(dtype).export())
     assert predictor.dtype == dtype, f"a model in {name} is exported in {predictor.dtype}"
-    block = predictor.run(examples.structures(ETHANOL, 2), {ENERGY: "system"})[ENERGY].block()
+    block = predictor.run(examples.ethanol(2), {ENERGY: "system"})[ENERGY].block()
     assert block.values.dtype == dtype, f"a model in {name} predicts in {block.values.dtype}"
     assert bool(block.values.isfinite().all()), f"energies in {name} are not finite"
 
@@ -55,7 +53,7 @@ def test_devices_agree(
     """
     if not getattr(torch, device).is_available():
         pytest.skip(f"this machine has no {device}")
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     # some devices have no float64
     dtype = subject.architecture.model_class.__supported_dtypes__[0]
     copied = copy.deepcopy(model).to(dtype)

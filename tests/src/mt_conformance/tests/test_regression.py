@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from mt_conformance.inputs import Subject, double_precision, epochs, needs
@@ -13,7 +12,6 @@ from mt_conformance.regression import (
     FOLDER,
     SEEDED,
     Values,
-    kept_checkpoints,
     kept_model,
     kept_values,
     predictions,
@@ -28,15 +26,6 @@ SAME = 1e-9
 """On other processors and with other versions of torch."""
 
 
-@pytest.fixture
-def checkpoints(subject: Subject) -> dict[str, Path]:
-    """The kept checkpoints by name."""
-    kept = kept_checkpoints(subject)
-    if not kept:
-        not_provided(FOLDER, subject.name)
-    return kept
-
-
 def check(found: Values, subject: Subject, name: str) -> None:
     """Fail unless a model predicts the values that are kept under the name."""
     expected = kept_values(subject, name)
@@ -47,18 +36,18 @@ def check(found: Values, subject: Subject, name: str) -> None:
 
 
 @needs(double_precision)
-def test_kept_checkpoints_predict_the_same(subject: Subject, checkpoints: dict[str, Path]) -> None:
+def test_kept_checkpoints_predict_the_same(subject: Subject, kept: dict[str, Path]) -> None:
     """A model out of a checkpoint of any version predicts what it did when it was kept.
 
     IF IT FAILS: the meaning of a weight has changed. Raise `__checkpoint_version__`, and add to
     `upgrades.py` the function that turns old weights into new ones.
     """
-    for name, file in checkpoints.items():
+    for name, file in kept.items():
         check(predictions(kept_model(subject, file)), subject, name)
 
 
 @needs(epochs, double_precision)
-def test_fresh_model_predicts_the_same(subject: Subject, checkpoints: dict[str, Path]) -> None:
+def test_fresh_model_predicts_the_same(subject: Subject, kept: dict[str, Path]) -> None:
     """A model with the weights of a given seed predicts what it did when the values were kept.
 
     IF IT FAILS: the initialization or the model has changed, and trainings with the same seed will
@@ -70,14 +59,14 @@ def test_fresh_model_predicts_the_same(subject: Subject, checkpoints: dict[str, 
 
 @needs(epochs)
 def test_training_goes_on_from_kept_checkpoints(
-    subject: Subject, checkpoints: dict[str, Path], tmp_path: Path
+    subject: Subject, kept: dict[str, Path], tmp_path: Path
 ) -> None:
     """A training goes on from a checkpoint of any version, for one epoch more.
 
     IF IT FAILS: the state of the trainer has changed. Raise its `__checkpoint_version__`, and turn
     the old state into the new one in its `upgrade_checkpoint`.
     """
-    for name, file in checkpoints.items():
+    for name, file in kept.items():
         folder = tmp_path / name
         folder.mkdir()
         try:

@@ -9,32 +9,27 @@ import ase
 import ase.io
 import numpy as np
 import pytest
-from ase.calculators.singlepoint import SinglePointCalculator
-from metatomic.torch import load_atomistic_model
 
 from mt_conformance.inputs import (
     ENERGY,
-    ETHANOL,
     Examples,
     SharedFolders,
     Subject,
-    data_set,
     dataset_info_for,
     double_precision,
-    energy_target,
     epochs,
     forces,
+    labelled,
     needs,
     needs_option,
     new_model,
-    preferred_dtype,
     repulsion,
     stress,
     tiny_cell,
 )
-from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, predictor_of, train
+from mt_conformance.runs import Predictor, Runs, predictor_of, train
 from mt_conformance.tests.comparing import assert_close
-from mt_conformance.tests.test_gradients import differences, moves, strains
+from mt_conformance.tests.test_gradients import check_forces, check_stress
 from mt_shared.contract import ModelInterface
 from mt_shared.options import deep_merge
 
@@ -52,10 +47,12 @@ CRUSH = 0.5
 
 def published(distance: float, first: int, second: int) -> float:
     """The energy (eV) of two nuclei at a distance in angstrom, with all four exponentials."""
+    # in units of the universal screening length, a = 0.8854 a_0 / (Z_1^0.23 + Z_2^0.23)
     x = distance * (first**0.23 + second**0.23) / (0.8854 * 0.529177210903)
     coefficients = np.array([0.18175, 0.50986, 0.28022, 0.02817])
     exponents = np.array([3.19980, 0.94229, 0.40290, 0.20162])
     screening = float((coefficients * np.exp(-exponents * x)).sum())
+    # e^2 / (4 pi epsilon_0) in eV angstrom
     return 14.3996454784936 * first * second / distance * screening
 
 
@@ -81,16 +78,12 @@ def repelling(subject: Subject) -> Subject:
 def with_repulsion(repelling: Subject) -> Predictor:
     """A model with random weights, those of the model without."""
     model = new_model(repelling, dataset_info_for(repelling))
-    return predictor_of(model, preferred_dtype(repelling))
+    return predictor_of(model, repelling.dtype)
 
 
 @pytest.fixture(scope="session")
 def repelling_runs(repelling: Subject, examples: Examples, shared_folders: SharedFolders) -> Runs:
     return Runs(repelling, examples, shared_folders)
-
-
-def exported(run: Run) -> Predictor:
-    return exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
 
 
 @needs(double_precision)
@@ -102,7 +95,7 @@ def test_adds_the_published_repulsion(
 
     IF IT FAILS: hand `hypers["zbl"]` to `BaseModel`, and let its `forward` be.
     """
-    without = predictor_of(model, preferred_dtype(subject))
+    without = predictor_of(model, subject.dtype)
     structures = [pair(symbols, distance) for distance in NEAR]
     found = (with_repulsion.values(structures) - without.values(structures))[:, 0]
     numbers = structures[0].numbers
@@ -119,11 +112,7 @@ def test_forces_of_the_repulsion_are_derivatives(
     IF IT FAILS: and the test of the molecule without the option does not, the energy of the
     repulsion was added to something detached from the edge vectors.
     """
-    atoms = squeezed(examples.structures(ETHANOL, 1)[0])
-    expected = -differences(with_repulsion, atoms, moves(atoms)).reshape(-1, 3)
-    found = with_repulsion.gradients([atoms]).forces
-    tolerance = subject.tolerances.finite_differences
-    assert_close(found, expected, tolerance, "forces against finite differences")
+    check_forces(subject, with_repulsion, squeezed(examples.ethanol()[0]))
 
 
 @needs(stress, double_precision)
@@ -136,10 +125,7 @@ def test_stress_of_the_repulsion_is_a_derivative(
     """
     atoms = tiny_cell()
     atoms.set_cell(CRUSH * atoms.cell.array, scale_atoms=True)
-    expected = differences(with_repulsion, atoms, strains()).reshape(3, 3)
-    found = with_repulsion.gradients([atoms]).strain[0]
-    tolerance = subject.tolerances.finite_differences
-    assert_close(found, expected, tolerance, "stress against finite differences")
+    check_stress(subject, with_repulsion, atoms)
 
 
 @needs(forces)
@@ -154,13 +140,15 @@ def test_trained_model_repels(repelling_runs: Runs, symbols: str) -> None:
 
     def make(folder: Path) -> None:
         options = repelling_runs.energy_options(slice(12), folder, num_epochs=2, batch_size=2)
-        train(folder, options, "-e", "extensions")
+        train(folder, options)
 
-    predictor = exported(repelling_runs.get("repelling", make))
+    predictor = repelling_runs.get("repelling", make).exported()
     distances = np.geomspace(NEAR[0], NEAR[-1], 12)
     found = predictor.gradients([pair(symbols, distance) for distance in (*distances, APART)])
+    # what the two atoms have apart is no repulsion
     energies = (found.energies[:-1] - found.energies[-1]).numpy()
     assert (np.diff(energies) < 0).all(), f"the energies of {symbols} do not rise: {energies}"
+    # two rows a pair, the second of each; without the last pair, which is apart
     on_second = found.forces[1:-2:2, 2]
     assert bool((on_second > 0).all()), f"forces on the second atom of {symbols}: {on_second}"
     numbers = pair(symbols, 1.0).numbers
@@ -180,13 +168,11 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(
     capabilities = repelling_runs.subject.capabilities
 
     def make(folder: Path) -> None:
-        frames = [repulsive(squeezed(atoms)) for atoms in examples.structures(ETHANOL, 10)]
+        molecules = [squeezed(atoms) for atoms in examples.ethanol(10)]
+        frames = [labelled(atoms, *repulsion(atoms)) for atoms in molecules]
         ase.io.write(folder / "squeezed.xyz", frames, format="extxyz")
-        options = repelling_runs.options(
-            data_set("squeezed.xyz", {ENERGY: energy_target(capabilities)}),
-            num_epochs=1,
-            batch_size=2,
-        )
+        data = repelling_runs.energy_set("squeezed.xyz")
+        options = repelling_runs.options(data, num_epochs=1, batch_size=2)
         train(folder, options)
 
     run = repelling_runs.get("only-repulsion", make)
@@ -194,16 +180,10 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(
     error, baseline = run.errors(quantity)
     found = {"the model": error}
     if epochs(capabilities):
+        # the trainer takes the repulsion off the validation set by itself
         found["validation"] = run.column(f"^val {quantity} RMSE")[-1]
     for where, error in found.items():
         assert error < 1e-3 * baseline, (
             f"the error of {quantity} in {where} is {error:.4g}, and that of the composition alone "
             f"{baseline:.4g}: the repulsion was not taken off the labels"
         )
-
-
-def repulsive(atoms: ase.Atoms) -> ase.Atoms:
-    """The structure with the energy and forces of its repulsion as labels."""
-    energy, forces = repulsion(atoms)
-    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
-    return atoms

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from metatomic.torch import load_atomistic_model
 
 from mt_conformance.inputs import (
-    ETHANOL,
     GUISES,
-    ICE,
     Examples,
     Subject,
     augmented,
@@ -18,7 +15,7 @@ from mt_conformance.inputs import (
     needs,
     rotated,
 )
-from mt_conformance.runs import NUM_LEARNT, Predictor, Runs, exported_predictor
+from mt_conformance.runs import NUM_LEARNT, Predictor, Runs
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface
 
@@ -33,7 +30,7 @@ SYMMETRIES = [
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_values_stay(
-    subject: Subject,
+    same: float,
     model: ModelInterface,
     exported: Predictor,
     examples: Examples,
@@ -45,7 +42,7 @@ def test_values_stay(
     are not contracted, or sums that depend on order; or name the symmetry `none` in
     `capabilities.yaml`.
     """
-    structures = [*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)]
+    structures = examples.both(1, 1)
     for name, target in model.dataset_info.targets.items():
         kind = "atom" if target.per_atom else "system"
         for atoms in structures:
@@ -55,26 +52,25 @@ def test_values_stay(
                 expected = expected[guise.order]
             found = exported.values([guise.atoms], name, kind)
             what = f"'{name}' of {atoms.symbols} after a change of {symmetry}"
-            assert_close(found, expected, subject.tolerances.same, what)
+            assert_close(found, expected, same, what)
 
 
 @needs(forces)
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
-def test_forces_follow(
-    subject: Subject, exported: Predictor, examples: Examples, symmetry: str
-) -> None:
+def test_forces_follow(same: float, exported: Predictor, examples: Examples, symmetry: str) -> None:
     """Forces turn with the structure and belong to the same atoms.
 
     IF IT FAILS: the energies agree, so that the derivatives are wrong: look at custom backward
     functions and at detached tensors.
     """
-    for atoms in (*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)):
+    for atoms in examples.both(1, 1):
         guise = GUISES[symmetry](atoms)
         before = exported.gradients([atoms]).forces.numpy()
+        # forces are rows: they go with their atoms, and turn as positions do
         expected = before[guise.order] @ np.asarray(guise.matrix).T
         found = exported.gradients([guise.atoms]).forces
         what = f"forces on {atoms.symbols} after a change of {symmetry}"
-        assert_close(found, expected, subject.tolerances.same, what)
+        assert_close(found, expected, same, what)
 
 
 @needs(augmented("rotation"), forces)
@@ -85,10 +81,9 @@ def test_augmentation_teaches_rotations(runs: Runs, subject: Subject, examples: 
     IF IT FAILS: turn each structure of each batch by a rotation of its own, with its labels; or
     train for longer (`NUM_EPOCHS_TO_LEARN`, and `TOLERANCES["augmented"]`, in `conformance.py`).
     """
-    run = runs.learnt()
-    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
+    predictor = runs.learnt().exported()
     as_given, in_guise = [], []
-    for atoms in examples.structures(ETHANOL, NUM_LEARNT):
+    for atoms in examples.ethanol(NUM_LEARNT):
         before = predictor.gradients([atoms]).forces.numpy()
         for seed in range(NUM_ROTATIONS):
             guise = rotated(atoms, seed)

@@ -11,9 +11,7 @@ import torch
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
-    ETHANOL,
     GUISES,
-    ICE,
     Examples,
     Subject,
     block_of,
@@ -78,7 +76,7 @@ def test_tensors_are_labelled(tensors: Tensors, examples: Examples) -> None:
 
     IF IT FAILS: the message says what is labelled otherwise; follow metatensor's names.
     """
-    structures = [*examples.structures(ETHANOL, 2), *examples.structures(ICE, 1)]
+    structures = examples.both()
     kind = tensors.target.sample_kind
     result = tensors.predictor.run(structures, {NAME: kind})[NAME]
     wanted = blocks_of(tensors.target.type)
@@ -101,22 +99,20 @@ def test_tensors_are_not_zero(tensors: Tensors, examples: Examples) -> None:
 
     IF IT FAILS: the other tests of tensors are void. Is the output connected to the network?
     """
-    for values in tensors.values(examples.structures(ETHANOL, 1)[0]):
+    for values in tensors.values(examples.ethanol()[0]):
         assert bool(values.isfinite().all()), f"the values are not finite: {values.tolist()}"
         assert float(values.abs().max()) > 1e-6, f"all values are zero: {values.tolist()}"
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
-def test_tensors_follow(
-    subject: Subject, tensors: Tensors, examples: Examples, symmetry: str
-) -> None:
+def test_tensors_follow(same: float, tensors: Tensors, examples: Examples, symmetry: str) -> None:
     """Tensors turn with the structure, are inverted by their parity, and stay where the structure
     is moved, numbered or folded otherwise.
 
     IF IT FAILS: a spherical tensor has its components in the order of m from -l to l (for l = 1: y,
     z, x), and with `o3_sigma` 1 the parity (-1)^l; a vector changes its sign in an inversion.
     """
-    for atoms in (*examples.structures(ETHANOL, 1), *examples.structures(ICE, 1)):
+    for atoms in examples.both(1, 1):
         guise = GUISES[symmetry](atoms)
         matrix = np.asarray(guise.matrix)
         before, found = tensors.values(atoms), tensors.values(guise.atoms)
@@ -125,4 +121,4 @@ def test_tensors_follow(
                 old = old[guise.order]
             expected = turned(old, tensors.target.type, keys, matrix)
             what = f"{keys} of {atoms.symbols} after a change of {symmetry}"
-            assert_close(new, expected, subject.tolerances.same, what)
+            assert_close(new, expected, same, what)

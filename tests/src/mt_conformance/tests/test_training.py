@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import ase.io
-from metatomic.torch import load_atomistic_model
+import numpy as np
 
 from mt_conformance.inputs import (
     ENERGY,
@@ -15,8 +15,6 @@ from mt_conformance.inputs import (
     OF_STRUCTURE,
     Examples,
     Subject,
-    data_set,
-    energy_target,
     epochs,
     finetuning,
     forces,
@@ -28,15 +26,14 @@ from mt_conformance.inputs import (
     targets_of_atoms,
 )
 from mt_conformance.runs import (
-    EXTENSIONS,
     OPTIONS,
+    Run,
     Runs,
-    exported_predictor,
     mt,
     train,
     write_options,
 )
-from mt_conformance.tests.comparing import assert_close, differences
+from mt_conformance.tests.comparing import assert_close, assert_finite, differences
 
 
 @needs(epochs)
@@ -87,20 +84,22 @@ def test_composition_is_learnt_exactly(runs: Runs, subject: Subject) -> None:
     structures, labels = molecules()
 
     def make(folder: Path) -> None:
-        ase.io.write(folder / "molecules.xyz", [labelled(atoms) for atoms in structures])
-        target = energy_target(subject.capabilities)
-        options = runs.options(data_set("molecules.xyz", {ENERGY: target}), num_epochs=1)
-        train(folder, options, "-e", EXTENSIONS)
+        frames = [
+            labelled(atoms, energy, np.zeros((len(atoms), 3)))
+            for atoms, energy in zip(structures, labels)
+        ]
+        ase.io.write(folder / "molecules.xyz", frames)
+        options = runs.options(runs.energy_set("molecules.xyz"), num_epochs=1)
+        train(folder, options)
 
-    run = runs.get("composition", make)
-    predictor = exported_predictor(load_atomistic_model(str(run.model), str(run.extensions)))
-    found, tolerance = predictor.values(structures)[:, 0], subject.tolerances.precision
+    found = runs.get("composition", make).exported().values(structures)[:, 0]
+    tolerance = subject.tolerances.precision
     assert_close(found, labels, tolerance, "energies that follow from the composition")
 
 
-@needs(epochs)
 def test_seed_gives_the_same_numbers(runs: Runs) -> None:
-    """Two trainings with one seed have the same losses to the last digit, and the same weights.
+    """Two trainings with one seed have the same losses to the last digit, and the same weights;
+    two fits to the same data the same errors.
 
     IF IT FAILS: take all randomness from torch's global generator, or from one that is made of
     the seed; none from the time, from sets or from hashes.
@@ -120,9 +119,8 @@ def test_missing_labels_are_masked(
     """
     options = with_nan(runs, examples, tmp_path, allow_missing=True)
     train(tmp_path, options)
-    predictor = exported_predictor(load_atomistic_model(str(tmp_path / "model.pt")))
-    energies = predictor.values(examples.structures(ETHANOL, 5))
-    assert bool(energies.isfinite().all()), f"predicted energies: {energies.flatten().tolist()}"
+    energies = Run(tmp_path).exported().values(examples.ethanol(5))
+    assert_finite(energies, "predicted energies")
     # the labels are all near -310 eV
     assert float(energies.max()) < -200.0, f"predicted energies: {energies.flatten().tolist()}"
 
@@ -142,10 +140,9 @@ def with_nan(
     """The options of a training on a file where the energy of frame 2 is NaN."""
     frames = examples.frames(ETHANOL)[:10]
     word = next(word for word in frames[2].splitlines()[1].split() if word.startswith("energy="))
-    frames[2] = set_comment(frames[2], [(word, "energy=NaN")])
+    frames[2] = set_comment(frames[2], word, "energy=NaN")
     (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
-    target = energy_target(runs.subject.capabilities, allow_missing=allow_missing)
-    data = data_set("ethanol.xyz", {ENERGY: target})
+    data = runs.energy_set("ethanol.xyz", allow_missing=allow_missing)
     return runs.options(data, num_epochs=2, batch_size=2)
 
 
@@ -185,7 +182,7 @@ def test_finetuning_starts_from_what_is_known(runs: Runs, tmp_path: Path) -> Non
     options["architecture"]["training"]["finetune"] = finetune
     train(tmp_path, options)
     scratch = reference.column("val loss")[0]
-    finetuned = type(reference)(tmp_path).column("val loss")[0]
+    finetuned = Run(tmp_path).column("val loss")[0]
     assert finetuned < scratch, (
         f"the loss on the validation set is {finetuned:.4g} after an epoch of fine-tuning, "
         f"{scratch:.4g} after one from scratch"

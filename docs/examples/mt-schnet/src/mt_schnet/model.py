@@ -12,6 +12,7 @@ class Interaction(torch.nn.Module):
 
     def __init__(self, num_features: int, num_radial: int):
         super().__init__()
+        # no bias, which would not fade out at the cutoff
         self.filter = torch.nn.Linear(num_radial, num_features, bias=False)
         self.inner = torch.nn.Linear(num_features, num_features)
         self.outer = torch.nn.Linear(num_features, num_features)
@@ -43,9 +44,10 @@ class SchNet(MLIPModel):
         self.readout = torch.nn.Linear(num_features, 1)
 
     def energies(self, vectors, species, centers, neighbors, system):
-        """Of each atom, (A,)."""
+        """The energy of each atom, (A,)."""
         distances_E1 = torch.linalg.vector_norm(vectors, dim=1, keepdim=True) / self.cutoff
         orders_R = torch.arange(1, self.num_radial + 1, device=vectors.device)
+        # zero with its slope where a neighbor leaves, so that forces have no jump
         fade_E1 = 0.5 + 0.5 * torch.cos(torch.pi * distances_E1)
         radial_ER = torch.sin(torch.pi * orders_R * distances_E1) / distances_E1 * fade_E1
         x_AF = self.embedding(species)

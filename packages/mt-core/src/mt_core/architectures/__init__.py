@@ -6,4 +6,5 @@ line imports by itself.
 
 from mt_core.architectures.capability_check import check_capabilities, device_kind
 from mt_core.architectures.capability_words import capability_words
-from mt_core.architectures.lifecycle import check_removal, find_entry, first_party, notice, stage_of
+from mt_core.architectures.installed import find_entry, load_architecture, people_of
+from mt_core.architectures.lifecycle import check_removal, notice, stage_of

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mt_core.architectures.capability_words import Capabilities
-from mt_core.options import TrainingOptions
 from mt_shared.errors import ArchitectureError
-from mt_shared.options import TargetSpec
+from mt_shared.options import GRADIENT_OF, TargetSpec
 from mt_shared.registry import ArchitectureEntry, installed
 
-GRADIENT_OF = {"forces": "positions", "stress": "strain", "virial": "strain"}
+# mt list comes by here, and has no use for options
+if TYPE_CHECKING:
+    from mt_core.options import TrainingOptions
 
 
 def check_capabilities(entry: ArchitectureEntry, options: TrainingOptions) -> None:
@@ -44,49 +46,41 @@ def missing(capabilities: Capabilities, options: TrainingOptions) -> Iterator[st
         yield f"several targets ({', '.join(targets)})"
     for target in targets.values():
         yield from _missing_of_target(capabilities, target)
-    yield from _missing_of_machine(capabilities, options)
-    yield from _missing_of_training(capabilities, options)
+
+    devices, dtypes, bits = capabilities["devices"], capabilities["dtypes"], options.base_precision
+    if options.device is not None and device_kind(options.device) not in devices:
+        yield f"device is '{options.device}', and it runs on {', '.join(devices)}"
+    if bits is not None and f"float{bits}" not in dtypes:
+        yield f"base_precision is {bits}, and it runs in {', '.join(dtypes)}"
+
+    if options.architecture.training.get("distributed") and not capabilities["distributed"]:
+        yield "training by several processes (architecture.training.distributed)"
+    if options.finetune is not None:
+        # the hypers of an architecture without a schema may leave the method out
+        method, known = options.finetune.get("method", "full"), capabilities["finetuning"]
+        if method not in known:
+            has = f"has the methods {', '.join(known)}" if known else "has no method of it"
+            yield (
+                f"fine-tuning by the method '{method}' (architecture.training.finetune.method): "
+                f"it {has}"
+            )
 
 
 def _missing_of_target(capabilities: Capabilities, target: TargetSpec) -> Iterator[str]:
-    kind = target_kind(target)
+    # scalar, cartesian or spherical; the last two come with their rank or order below the word
+    kind = target.type if isinstance(target.type, str) else next(iter(target.type))
     if target.sample_kind not in capabilities["targets"].get(kind, []):
         of = "of each atom" if target.sample_kind == "atom" else "of a structure"
         yield f"'{target.name}' is a {kind} {of}"
+    # an architecture that states no quantities is for any
     quantities = capabilities.get("quantities", [target.quantity])
     if target.quantity not in quantities:
         is_what = f"has the quantity '{target.quantity}'" if target.quantity else "has no quantity"
         yield f"'{target.name}' {is_what}, and it is for {', '.join(quantities)} alone"
     for gradient in target.gradients:
+        # one that is not required is trained on where a file happens to have it
         if gradient.required and GRADIENT_OF[gradient.kind] not in capabilities["gradients"]:
             yield f"'{target.name}' comes with {gradient.kind}"
-
-
-def _missing_of_machine(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
-    devices, dtypes = capabilities["devices"], capabilities["dtypes"]
-    if options.device is not None and device_kind(options.device) not in devices:
-        yield f"device is '{options.device}', and it runs on {', '.join(devices)}"
-    bits = options.base_precision
-    if bits is not None and f"float{bits}" not in dtypes:
-        yield f"base_precision is {bits}, and it runs in {', '.join(dtypes)}"
-
-
-def _missing_of_training(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
-    if options.architecture.training.get("distributed") and not capabilities["distributed"]:
-        yield "training by several processes (architecture.training.distributed)"
-    if options.finetune is None:
-        return
-    method, known = options.finetune.get("method", "full"), capabilities["finetuning"]
-    if method not in known:
-        has = f"it has the methods {', '.join(known)}" if known else "it has no method of it"
-        yield (
-            f"fine-tuning by the method '{method}' (architecture.training.finetune.method): {has}"
-        )
-
-
-def target_kind(target: TargetSpec) -> str:
-    """``scalar``, ``cartesian`` or ``spherical``."""
-    return target.type if isinstance(target.type, str) else next(iter(target.type))
 
 
 def device_kind(wish: str) -> str:

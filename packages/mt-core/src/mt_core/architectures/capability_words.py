@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mt_shared.options import WORD_OF
+
 Capabilities = dict[str, Any]
 
-_GRADIENTS = {"positions": "forces", "strain": "stress"}
 _SYMMETRIES = {
     "exact": "exact",
     "augmentation": "approximate, by augmentation of the training data",
@@ -29,7 +30,7 @@ def targets_of(able: Capabilities) -> str:
 
 def gradients_of(able: Capabilities) -> str:
     """``forces, stress``, or ``none``."""
-    return _listed([_GRADIENTS[gradient] for gradient in able["gradients"]])
+    return _listed([WORD_OF[gradient] for gradient in able["gradients"]])
 
 
 def finetuning_of(able: Capabilities) -> str:
@@ -39,12 +40,11 @@ def finetuning_of(able: Capabilities) -> str:
 
 def capability_words(able: Capabilities) -> dict[str, str]:
     """Every capability: what it is about, and what holds of it."""
-    symmetries = able["symmetries"].items()
     return {
         "targets": targets_of(able),
         "several targets": _yes_or_no(able["multiple_targets"]),
         "gradients": gradients_of(able),
-        **{symmetry: _SYMMETRIES[kept] for symmetry, kept in symmetries},
+        **{symmetry: _SYMMETRIES[kept] for symmetry, kept in able["symmetries"].items()},
         "locality": _LOCALITY[able["locality"]],
         "long range": _yes_or_no(able["long_range"]),
         "training": _FIT[able["fit"]],

@@ -11,58 +11,53 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from mt_core.architectures.lifecycle import find_entry
+from mt_core.architectures.installed import find_entry
 from mt_shared.errors import ArchitectureError
 
 SUITE = "mt_conformance"
-SETTINGS = "pytest.ini"
 NUM_WORKERS = 2
-CHOICE_OF_WORKERS = ("-n", "--numprocesses", "--pdb", "--collect-only", "--co")
+# options of pytest that settle by how many workers the tests are run
+_CHOICE_OF_WORKERS = ("-n", "--numprocesses", "--pdb", "--collect-only", "--co")
 
 
-def prove(name: str, pytest_options: list[str]) -> None:
-    """Run the suite against an installed architecture, and leave with the status of pytest.
+def run_suite(name: str, pytest_options: list[str]) -> int:
+    """Run the suite against an installed architecture.
 
     :param pytest_options: what the user gives to pytest besides
+    :return: pytest's status; 0 where every test has passed
     :raises ArchitectureError: the architecture or the suite is not installed
-    :raises SystemExit: with pytest's status; 0 where every test has passed
     """
     find_entry(name)
-    raise SystemExit(_run(command(name, pytest_options, _suite())))
-
-
-def command(name: str, pytest_options: list[str], suite: Path) -> list[str]:
-    """The command that runs the suite, with its own settings and none of the current folder's."""
-    return [
-        # by its path: with --pyargs pytest would read a conftest.py of the current folder
-        *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),
-        *("-c", str(suite / SETTINGS), "--rootdir", str(suite)),
-        # in the current folder: the suite may be installed where nobody can write
-        *("-o", f"cache_dir={Path.cwd() / '.pytest_cache'}"),
-        *_workers(pytest_options),
-        *pytest_options,
-    ]
-
-
-def _suite() -> Path:
-    """The folder of the suite, found without importing it."""
+    # found without importing it: its tests, and torch with them, belong into the other process
     spec = find_spec(SUITE)
     locations = spec.submodule_search_locations if spec else None
     if not locations:
         raise ArchitectureError(
             "the conformance suite is not installed; install it with: pip install mt-conformance"
         )
-    return Path(next(iter(locations)))
+    return run_pytest(pytest_command(name, pytest_options, Path(next(iter(locations)))))
 
 
-def _workers(pytest_options: list[str]) -> list[str]:
-    """Two workers, unless the options say how many or the machine has one core."""
-    chosen = any(option.startswith(CHOICE_OF_WORKERS) for option in pytest_options)
-    return [] if chosen or os.cpu_count() == 1 else ["-n", str(NUM_WORKERS)]
+def pytest_command(name: str, pytest_options: list[str], suite: Path) -> list[str]:
+    """The command that runs the suite, with its own settings and none of the current folder's."""
+    workers = ["-n", str(NUM_WORKERS)]
+    # an option of the user comes last and would win, but --pdb and -n exclude one another
+    if os.cpu_count() == 1 or any(each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options):
+        workers = []
+    return [
+        # by its path: with --pyargs pytest would read a conftest.py of the current folder
+        *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),
+        *("-c", str(suite / "pytest.ini"), "--rootdir", str(suite)),
+        # in the current folder: the suite may be installed where nobody can write
+        *("-o", f"cache_dir={Path.cwd() / '.pytest_cache'}"),
+        *workers,
+        *pytest_options,
+    ]
 
 
-def _run(arguments: list[str]) -> int:
+def run_pytest(arguments: list[str]) -> int:
     """The exit status of a process that shares our terminal, one thread for each worker."""
+    # workers with as many threads as there are CPUs would wait for one another
     process = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"})
     with _passing_on_sigterm(process) as received:
         try:

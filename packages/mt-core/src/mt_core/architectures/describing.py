@@ -6,14 +6,15 @@ dependencies are missing is described as well, and a broken one with its error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from textwrap import indent, wrap
+from collections.abc import Iterator
+from textwrap import indent
 
 from mt_core.architectures.capability_words import capability_words
-from mt_core.architectures.lifecycle import LifeCycle, find_entry, first_party, notice, stage_of
-from mt_core.console import terminal_width
+from mt_core.architectures.installed import find_entry, look_up_entry
+from mt_core.architectures.lifecycle import notice, stage_of
+from mt_core.console import labelled, terminal_width, wrapped
 from mt_shared.options import UNSET, Hyper, dump_inline, hyper_table
-from mt_shared.registry import CAPABILITIES, SCHEMA, ArchitectureEntry, look_up, read_references
+from mt_shared.registry import CAPABILITIES, SCHEMA, ArchitectureEntry, read_references
 
 _WIDEST = 100
 
@@ -26,12 +27,12 @@ def describe(name: str, defaults: bool = False) -> str:
     """
     if defaults:
         return default_options(find_entry(name))
-    entry = look_up(name, known=first_party())
+    entry = look_up_entry(name)
     width = min(terminal_width(_WIDEST), _WIDEST)
-    parts = [_head(entry, width)]
-    if entry.error is None:
-        parts += [_abilities(entry, width), _hypers(entry, width)]
-    return "\n\n".join(parts)
+    if entry.error is not None:
+        return "\n".join(_head(entry, width))
+    parts = [_head(entry, width), _abilities(entry, width), _hypers(entry, width)]
+    return "\n\n".join("\n".join(part) for part in parts)
 
 
 def default_options(entry: ArchitectureEntry) -> str:
@@ -42,72 +43,68 @@ def default_options(entry: ArchitectureEntry) -> str:
         "architecture:",
         f"  name: {entry.name}",
     ]
-    shown: set[tuple[str, ...]] = {()}
+    # below a default that is written in one line the table has what else a user may write there
+    opened: set[tuple[str, ...]] = {()}
     for hyper in _with_sections(hyper_table(entry)):
-        if hyper.path[:-1] in shown and hyper.default is not UNSET:
+        if hyper.path[:-1] in opened and hyper.default is not UNSET:
             lines += _commented(hyper)
             if _is_opened(hyper):
-                shown.add(hyper.path)
+                opened.add(hyper.path)
     return "\n".join(lines)
 
 
 # ---- the parts of a description
 
 
-def _head(entry: ArchitectureEntry, width: int) -> str:
+def _head(entry: ArchitectureEntry, width: int) -> Iterator[str]:
     life_cycle = stage_of(entry.name, entry.distribution)
+    since = f" since {life_cycle.since}" if life_cycle.since else ""
+    people = [f"{person} ({handle})" if handle else person for person, handle in entry.maintainers]
     facts = {
-        "architecture": f"{entry.name} ({_stage(life_cycle)})",
+        "architecture": f"{entry.name} ({life_cycle.stage}{since})",
         "distribution": f"{entry.distribution} {entry.version}",
         "summary": entry.summary or "none",
-        "maintainers": ", ".join(_person(*each) for each in entry.maintainers) or "not stated",
+        "maintainers": ", ".join(people) or "not stated",
     }
     if entry.error is not None:
-        return _table(facts | {"BROKEN": entry.error}, width)
-    lines = [_table(facts, width), _references(entry, width)]
-    if life_cycle.stage == "deprecated":
-        lines.append(str(notice(entry.name, life_cycle)))
-    return "\n".join(lines)
-
-
-def _stage(life_cycle: LifeCycle) -> str:
-    return f"{life_cycle.stage} since {life_cycle.since}" if life_cycle.since else life_cycle.stage
-
-
-def _person(person: str, handle: str) -> str:
-    return f"{person} ({handle})" if handle else person
-
-
-def _references(entry: ArchitectureEntry, width: int) -> str:
+        yield from labelled([*facts.items(), ("BROKEN", entry.error)], width)
+        return
+    yield from labelled(facts.items(), width)
     assert entry.folder is not None
-    found = read_references(entry.folder)
-    if not found:
-        return "references: not written out in __default_metadata__ of the model"
-    rows = [(f"of the {section}", item) for section, items in found.items() for item in items]
-    return "references\n" + indent("\n".join(_rows(rows, width - 2)), "  ")
+    references = read_references(entry.folder)
+    if references:
+        yield "references"
+        rows = [
+            (f"of the {section}", item) for section, items in references.items() for item in items
+        ]
+        yield from _indented(labelled(rows, width - 2))
+    else:
+        yield "references: not written out in __default_metadata__ of the model"
+    if life_cycle.stage == "deprecated":
+        yield str(notice(entry.name, life_cycle))
 
 
-def _abilities(entry: ArchitectureEntry, width: int) -> str:
+def _abilities(entry: ArchitectureEntry, width: int) -> Iterator[str]:
     if entry.capabilities is None:
-        return f"what it can do is not stated: it has no {CAPABILITIES}"
-    words = _table(capability_words(entry.capabilities), width - 2)
-    return "what it can do\n" + indent(words, "  ")
+        yield f"what it can do is not stated: it has no {CAPABILITIES}"
+        return
+    yield "what it can do"
+    yield from _indented(labelled(capability_words(entry.capabilities).items(), width - 2))
 
 
-def _hypers(entry: ArchitectureEntry, width: int) -> str:
+def _hypers(entry: ArchitectureEntry, width: int) -> Iterator[str]:
+    """Name and default of each hyper, and below them what it may be and means."""
     unchecked = f" (unchecked: it has no {SCHEMA})" if entry.schema is None else ""
-    lines = [f"hypers, below 'architecture' of an options file{unchecked}"]
+    yield f"hypers, below 'architecture' of an options file{unchecked}"
     for hyper in hyper_table(entry):
-        lines += _hyper(hyper, width)
-    return "\n".join(lines)
+        # the default of a section is that of what is in it, which has lines of its own
+        without = hyper.is_section or hyper.default is UNSET
+        yield f"  {hyper.name}" if without else f"  {_assigned(hyper.name, hyper)}"
+        yield from wrapped(_meaning(hyper), width, " " * 6)
 
 
-def _hyper(hyper: Hyper, width: int) -> Iterator[str]:
-    """Name and default, and below them what it may be and means."""
-    without = hyper.is_section or hyper.default is UNSET
-    yield f"  {hyper.name}" if without else f"  {_assigned(hyper.name, hyper)}"
-    hang = " " * 6
-    yield from _wrapped(_meaning(hyper), width, hang)
+def _indented(lines: Iterator[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
 
 
 # ---- the section of an options file
@@ -124,9 +121,9 @@ def _with_sections(table: list[Hyper]) -> Iterator[Hyper]:
 
 def _commented(hyper: Hyper) -> Iterator[str]:
     margin = "  " * len(hyper.path)
-    comment = margin + "# "
-    yield from _wrapped(_meaning(hyper), _WIDEST, comment)
+    yield from wrapped(_meaning(hyper), _WIDEST, margin + "# ")
     text = f"{hyper.path[-1]}:" if _is_opened(hyper) else _assigned(hyper.path[-1], hyper)
+    # the text may have several lines: that of a long list has
     yield indent(text, margin)
 
 
@@ -149,27 +146,3 @@ def _meaning(hyper: Hyper) -> str:
     # of text only choices are bounds, and they say that it is text
     parts = (hyper.bounds,) if hyper.kind == "text" and hyper.bounds else (hyper.kind, hyper.bounds)
     return f"{hyper.description} Takes {', '.join(filter(None, parts)).rstrip('.')}.".strip()
-
-
-def _table(facts: dict[str, str], width: int) -> str:
-    return "\n".join(_rows(facts.items(), width))
-
-
-def _rows(facts: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
-    """A label and what it says, broken into lines, one below the other."""
-    facts = list(facts)
-    hang = " " * (max(len(label) for label, _ in facts) + 2)
-    for label, fact in facts:
-        first, *others = _wrapped(fact, width, hang)
-        yield from [label.ljust(len(hang)) + first[len(hang) :], *others]
-
-
-def _wrapped(text: str, width: int, margin: str) -> list[str]:
-    return wrap(
-        text,
-        width,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

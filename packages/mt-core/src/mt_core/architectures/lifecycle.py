@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mt_shared.errors import ArchitectureError
 from mt_shared.options import Fault, check, raise_faults, read_yaml
-from mt_shared.registry import ArchitectureEntry, distribution_name, find, normalized
+from mt_shared.registry import distribution_name, normalized
 
 MANIFEST = Path(__file__).with_name("lifecycle.yaml")
 SCHEMA = Path(__file__).with_name("schema-lifecycle.json")
@@ -33,6 +33,8 @@ class LifeCycle:
 
 
 THIRD_PARTY = LifeCycle("third-party")
+_DATES = ("deprecated_on", "removal")
+_MONTHS_OF_NOTICE = 6
 
 
 @cache
@@ -48,13 +50,12 @@ def read_manifest(path: Path) -> dict[str, LifeCycle]:
     """
     manifest = read_yaml(path)
     check(manifest, json.loads(SCHEMA.read_text(encoding="utf-8")), str(path))
-    faults = [
-        fault
-        for name, facts in manifest.items()
-        for fault in (*_date_faults(name, facts), *_replacement_faults(name, manifest))
-    ]
-    raise_faults(faults, str(path))
-    return {name: _life_cycle(facts) for name, facts in manifest.items()}
+    raise_faults([fault for name in manifest for fault in _faults(name, manifest)], str(path))
+    life_cycles = {}
+    for name, facts in manifest.items():
+        dates = {key: date.fromisoformat(facts[key]) for key in _DATES if key in facts}
+        life_cycles[name] = LifeCycle(**{**facts, **dates})
+    return life_cycles
 
 
 def stage_of(name: str, distribution: str | None = None) -> LifeCycle:
@@ -102,38 +103,25 @@ def notice(name: str, life_cycle: LifeCycle, today: date | None = None) -> str |
     return None
 
 
-_DATES = ("deprecated_on", "removal")
-_MONTHS_OF_NOTICE = 6
-
-
-def _life_cycle(facts: dict[str, str]) -> LifeCycle:
-    dates = {key: date.fromisoformat(facts[key]) for key in _DATES if key in facts}
-    return LifeCycle(**{**facts, **dates})  # type: ignore[arg-type]
-
-
-def _date_faults(name: str, facts: dict[str, str]) -> Iterator[Fault]:
-    """What the schema cannot say of dates: that they are in the calendar, and far enough apart."""
+def _faults(name: str, manifest: dict[str, dict[str, str]]) -> Iterator[Fault]:
+    """What the schema cannot say: dates of the calendar, far enough apart; and what replaces."""
+    facts = manifest[name]
     impossible = [key for key in _DATES if key in facts and not _is_date(facts[key])]
     for key in impossible:
         yield Fault((name, key), f"{facts[key]} is no day of the calendar")
-    if "removal" not in facts or impossible:
-        return
-    first, last = (date.fromisoformat(facts[key]) for key in _DATES)
-    months = (last.year - first.year) * 12 + last.month - first.month
-    if (months, last.day) < (_MONTHS_OF_NOTICE, first.day):
-        message = f"{last} is less than {_MONTHS_OF_NOTICE} months after deprecated_on, {first}"
-        yield Fault((name, "removal"), message)
-
-
-def _replacement_faults(name: str, manifest: dict[str, dict[str, str]]) -> Iterator[Fault]:
-    """A replacement is another architecture of the manifest, and stays."""
-    replacement = manifest[name].get("replacement")
-    if replacement is None:
-        return
-    staying = [other for other, facts in manifest.items() if facts["stage"] != "deprecated"]
-    if replacement not in staying:
+    if "removal" in facts and not impossible:
+        first, last = (date.fromisoformat(facts[key]) for key in _DATES)
+        # months of the calendar: where the difference is just six, the day of the month decides
+        months = (last.year - first.year) * 12 + last.month - first.month
+        if (months, last.day) < (_MONTHS_OF_NOTICE, first.day):
+            message = f"{last} is less than {_MONTHS_OF_NOTICE} months after deprecated_on, {first}"
+            yield Fault((name, "removal"), message)
+    # one that goes too would send its users on and on
+    staying = [other for other, them in manifest.items() if them["stage"] != "deprecated"]
+    if "replacement" in facts and facts["replacement"] not in staying:
         message = (
-            f"found '{replacement}', expected one that is not deprecated: {', '.join(staying)}"
+            f"found '{facts['replacement']}', expected one that is not deprecated: "
+            f"{', '.join(staying)}"
         )
         yield Fault((name, "replacement"), message)
 
@@ -144,9 +132,3 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@cache
-def find_entry(name: str) -> ArchitectureEntry:
-    """The installed architecture of a name; with an unknown one, the manifest helps to guess."""
-    return find(name, known=first_party())

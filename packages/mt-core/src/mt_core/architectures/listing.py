@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 from textwrap import wrap
 from typing import Any
 
 from mt_core.architectures.capability_words import finetuning_of, gradients_of, targets_of
+from mt_core.architectures.installed import people_of
 from mt_core.architectures.lifecycle import LifeCycle, first_party, notice, stage_of
-from mt_core.console import terminal_width
+from mt_core.console import labelled, terminal_width, wrapped
 from mt_shared.registry import ArchitectureEntry, People, distribution_name, installed
+from mt_shared.tables import columns
 
 HEADER = (
     "NAME",
@@ -38,19 +41,36 @@ class Row:
     life_cycle: LifeCycle
     installed: bool
     distribution: str
-    version: str | None
-    summary: str
-    capabilities: dict[str, Any] | None
-    maintainers: People
-    error: str | None
-    remedy: str | None
+    version: str | None = None
+    summary: str = ""
+    capabilities: dict[str, Any] | None = None
+    maintainers: People = ()
+    error: str | None = None
+    remedy: str | None = None
 
 
 def rows() -> list[Row]:
     """Every installed and every first-party architecture, by name."""
     entries = installed()
-    names = sorted({*entries, *first_party()})
-    return [_row(name, entries.get(name)) for name in names]
+    return [_row(name, entries.get(name)) for name in sorted({*entries, *first_party()})]
+
+
+def _row(name: str, entry: ArchitectureEntry | None) -> Row:
+    if entry is None:
+        distribution = distribution_name(name)
+        remedy = f"pip install {distribution}"
+        return Row(name, stage_of(name), False, distribution, remedy=remedy)
+    return Row(
+        name=name,
+        life_cycle=stage_of(name, entry.distribution),
+        installed=True,
+        distribution=entry.distribution,
+        version=entry.version,
+        summary=entry.summary,
+        capabilities=entry.capabilities,
+        maintainers=entry.maintainers,
+        error=entry.error,
+    )
 
 
 def as_json(listed: list[Row]) -> str:
@@ -74,34 +94,13 @@ def as_table(listed: list[Row], width: int | None = None) -> str:
     if widths is None:
         lines = [line for row in cells for line in _block(row, width)]
     else:
-        lines = [line for row in [HEADER, *cells] for line in _lines(row, widths)]
-    for remark in (remark for row in listed for remark in _remarks(row)):
-        lines += wrap(remark, width, subsequent_indent="  ", break_long_words=False)
+        broken = [[wrapped(*cell) for cell in zip(row, widths)] for row in (HEADER, *cells)]
+        table = [line for row in broken for line in zip_longest(*row, fillvalue="")]
+        lines = [columns(table, gap=_GAP)]
+    for row in listed:
+        for remark in _remarks(row):
+            lines += wrap(remark, width, subsequent_indent="  ", break_long_words=False)
     return "\n".join(lines)
-
-
-def people_of(people: People) -> str:
-    """Handles, or names where there is no handle."""
-    return ", ".join(handle or person for person, handle in people) or _UNKNOWN
-
-
-def _row(name: str, entry: ArchitectureEntry | None) -> Row:
-    if entry is None:
-        distribution = distribution_name(name)
-        remedy = f"pip install {distribution}"
-        return Row(name, stage_of(name), False, distribution, None, "", None, (), None, remedy)
-    return Row(
-        name=name,
-        life_cycle=stage_of(name, entry.distribution),
-        installed=True,
-        distribution=entry.distribution,
-        version=entry.version,
-        summary=entry.summary,
-        capabilities=entry.capabilities,
-        maintainers=entry.maintainers,
-        error=entry.error,
-        remedy=None,
-    )
 
 
 def _plain(row: Row) -> dict[str, Any]:
@@ -114,13 +113,13 @@ def _plain(row: Row) -> dict[str, Any]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     able = row.capabilities
-    abilities = (_UNKNOWN,) * 3 if able is None else tuple(each(able) for each in _ABILITIES)
-    state = "broken" if row.error else row.remedy or "yes"
-    known = (row.name, row.life_cycle.stage, row.version or _UNKNOWN, row.distribution)
-    return (*known, *abilities, people_of(row.maintainers), state)
-
-
-_ABILITIES = (targets_of, gradients_of, finetuning_of)
+    columns_of_abilities = (targets_of, gradients_of, finetuning_of)
+    return (
+        *(row.name, row.life_cycle.stage, row.version or _UNKNOWN, row.distribution),
+        *(_UNKNOWN if able is None else words(able) for words in columns_of_abilities),
+        people_of(row.maintainers),
+        "broken" if row.error else row.remedy or "yes",
+    )
 
 
 def _remarks(row: Row) -> Iterator[str]:
@@ -135,9 +134,10 @@ def _remarks(row: Row) -> Iterator[str]:
 
 def _fitted(cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """Widths of the columns, some of those that may be broken narrowed until all fit; or None."""
-    columns = list(zip(*cells, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    least = [max(len(word) for cell in column for word in cell.split()) for column in columns]
+    by_column = list(zip(*cells, strict=True))
+    widths = [max(map(len, column)) for column in by_column]
+    # words stay whole
+    least = [max(len(word) for cell in column for word in cell.split()) for column in by_column]
     room = width - len(_GAP) * (len(HEADER) - 1)
     breakable = range(_FIRST_TO_BREAK, len(HEADER))
     # those that give most come first, so that few columns are broken
@@ -147,27 +147,9 @@ def _fitted(cells: Sequence[Sequence[str]], width: int) -> list[int] | None:
     return widths if sum(widths) <= room else None
 
 
-def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    """One row of the table, its cells broken into lines."""
-    broken = [
-        wrap(cell, width, break_long_words=False, break_on_hyphens=False)
-        for cell, width in zip(row, widths, strict=True)
-    ]
-    for line in range(max(map(len, broken))):
-        parts = [cell[line] if line < len(cell) else "" for cell in broken]
-        yield _GAP.join(map(str.ljust, parts, widths)).rstrip()
-
-
 def _block(row: Sequence[str], width: int) -> Iterator[str]:
     """One architecture on lines of its own, one for each thing that is known of it."""
-    name, *facts = row
-    yield name
-    labels = [label.lower() for label in HEADER[1:]]
-    hang = " " * (2 + max(map(len, labels)) + 2)
-    for label, fact in zip(labels, facts, strict=True):
-        if fact == _UNKNOWN:
-            continue
-        start = f"  {label}".ljust(len(hang))
-        yield from wrap(
-            fact, width, initial_indent=start, subsequent_indent=hang, break_on_hyphens=False
-        )
+    yield row[0]
+    labels = map(str.lower, HEADER[1:])
+    known = [(label, fact) for label, fact in zip(labels, row[1:]) if fact != _UNKNOWN]
+    yield from (f"  {line}" for line in labelled(known, width - 2))

@@ -11,13 +11,13 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from importlib.metadata import requires, version
+from importlib.metadata import distribution, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from mt_core.architectures.lifecycle import first_party
 from mt_shared.errors import OptionsError
-from mt_shared.registry import distribution_name, installed
+from mt_shared.registry import distribution_name, installed, requirements
 
 TEMPLATES = Path(__file__).with_name("templates")
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -35,7 +35,11 @@ def create(name: str, folder: str | None = None, mlip: bool = False) -> list[Pat
     """
     _check_name(name)
     target = Path(distribution_name(name) if folder is None else folder)
-    _check_folder(target)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OptionsError(
+            f"nothing was written, since {target} is there already and is no empty folder; "
+            "move it away or name another one: mt new NAME --folder DIR"
+        )
     texts = dict(sorted(_render(name, "mlip" if mlip else "general")))
     _write(target, texts)
     return [target / path for path in texts]
@@ -56,10 +60,11 @@ and {folder / "LICENSE"}"""
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
+        words = "_".join(re.findall(r"[a-z0-9]+", name.lower()))
+        suggestion = words.lstrip("0123456789_").removeprefix("mt_") or "my_network"
         raise OptionsError(
             f"'{name}' cannot be the name of an architecture: expected small letters and digits, "
-            "beginning with a letter, in words joined by single underscores, such as "
-            + _suggestion(name)
+            f"beginning with a letter, in words joined by single underscores, such as {suggestion}"
         )
     if name in _RESERVED or keyword.iskeyword(name):
         raise OptionsError(
@@ -78,23 +83,16 @@ def _check_name(name: str) -> None:
         )
 
 
-def _suggestion(name: str) -> str:
-    words = re.findall(r"[a-z0-9]+", name.lower())
-    better = "_".join(words).lstrip("0123456789_").removeprefix("mt_")
-    return better or "my_network"
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OptionsError(
-            f"nothing was written, since {folder} is there already and is no empty folder; "
-            "move it away or name another one: mt new NAME --folder DIR"
-        )
-
-
 def _render(name: str, variant: str) -> Iterator[tuple[Path, str]]:
     """Path in the package and content of each file of the template."""
-    words = _words(name)
+    words = {
+        "my_network": name,
+        "my-network": name.replace("_", "-"),
+        "MyNetwork": "".join(map(str.capitalize, name.split("_"))),
+        "YEAR": str(datetime.now(tz=timezone.utc).year),
+        **_requirements(),
+    }
+    # all in one pass, so that nothing is replaced in what was put in: a name may hold another word
     pattern = re.compile("|".join(map(re.escape, words)))
 
     def replaced(text: str) -> str:
@@ -109,35 +107,19 @@ def _render(name: str, variant: str) -> Iterator[tuple[Path, str]]:
                 yield Path(replaced(path.relative_to(root).as_posix())), replaced(text)
 
 
-def _words(name: str) -> dict[str, str]:
-    """What is replaced in the templates."""
-    return {
-        "my_network": name,
-        "my-network": name.replace("_", "-"),
-        "MyNetwork": "".join(map(str.capitalize, name.split("_"))),
-        "YEAR": str(datetime.now(tz=timezone.utc).year),
-        **_requirements(),
-    }
-
-
 def _requirements() -> dict[str, str]:
     """Each quoted dependency with its versions: those of mt-shared, and mt-shared as it is."""
-    lines = [re.match(r"([\w-]+)([^;]*)", line) for line in requires("mt-shared") or []]
-    of_shared = {match[1]: match[2].strip() for match in lines if match}
+    of_shared = {each.name: str(each.specifier) for each in requirements(distribution("mt-shared"))}
     ranges = {name: of_shared[name] for name in ("metatensor-torch", "metatomic-torch", "torch")}
-    ranges["mt-shared"] = _sibling(version("mt-shared"))
-    return {f'"{name}"': f'"{name}{_floor_first(each)}"' for name, each in ranges.items()}
-
-
-def _floor_first(versions: str) -> str:
-    return ",".join(sorted(versions.split(","), reverse=True))
-
-
-def _sibling(release: str) -> str:
-    """From this minor version to before the next one that may break: ``>=1.3,<2``."""
-    major, minor = (int(part) for part in release.split(".")[:2])
+    # from this minor version to before the next one that may break: >=0.3,<0.4 and >=1.3,<2
+    major, minor = (int(part) for part in version("mt-shared").split(".")[:2])
     ceiling = f"{major + 1}" if major else f"0.{minor + 1}"
-    return f">={major}.{minor},<{ceiling}"
+    ranges["mt-shared"] = f">={major}.{minor},<{ceiling}"
+    # metadata have the bounds in any order, people write the lower one first ('>' is after '<')
+    return {
+        f'"{name}"': f'"{name}{",".join(sorted(bounds.split(","), reverse=True))}"'
+        for name, bounds in ranges.items()
+    }
 
 
 def _write(folder: Path, texts: dict[Path, str]) -> None:
@@ -147,13 +129,9 @@ def _write(folder: Path, texts: dict[Path, str]) -> None:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
     except BaseException:
-        _take_back(folder, made)
+        # leave the folder as it was: empty, or not there
+        for path in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if made and folder.is_dir():
+            folder.rmdir()
         raise
-
-
-def _take_back(folder: Path, made: bool) -> None:
-    """Leave the folder as it was: empty, or not there."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if made and folder.is_dir():
-        folder.rmdir()

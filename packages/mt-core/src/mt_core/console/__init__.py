@@ -2,4 +2,4 @@
 
 from mt_core.console.failures import exit_status, explain, is_out_of_memory
 from mt_core.console.logs import logging_to, quiet_libraries
-from mt_core.console.terminal import terminal_width
+from mt_core.console.terminal import labelled, terminal_width, wrapped

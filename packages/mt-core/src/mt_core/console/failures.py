@@ -21,8 +21,23 @@ def explain(failure: BaseException) -> str | None:
     """The message for a user, or None where a failure is ours and deserves its traceback."""
     if _is_interruption(failure):
         return str(failure)
-    message = _explain_error(failure)
-    return None if message is None else f"error: {message}"
+    if isinstance(failure, UserError):
+        return f"error: {failure}"
+    if is_out_of_memory(failure):
+        details = str(failure).strip().partition("\n")[0] or "of the machine"
+        return f"error: {OUT_OF_MEMORY.format(details=details)}"
+    if not isinstance(failure, OSError):
+        return None
+    where = f": {failure.filename}" if failure.filename else ""
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"error: {NO_SPACE.format(where=where)}"
+    # without a file it is no matter of the user's paths
+    if not where:
+        return None
+    if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        todo = "Change its permissions or name another path"
+        return f"error: no right to read or write it{where}. {todo}"
+    return f"error: {failure.strerror}{where}"
 
 
 def exit_status(failure: BaseException) -> int:
@@ -36,16 +51,6 @@ def _is_interruption(failure: BaseException) -> bool:
     return contract is not None and isinstance(failure, contract.Interrupted)
 
 
-def _explain_error(failure: BaseException) -> str | None:
-    if isinstance(failure, UserError):
-        return str(failure)
-    if is_out_of_memory(failure):
-        return OUT_OF_MEMORY.format(details=_first_line(failure) or "of the machine")
-    if isinstance(failure, OSError):
-        return _explain_os(failure)
-    return None
-
-
 def is_out_of_memory(failure: BaseException) -> bool:
     """Whether the memory of the machine or of a device was not enough."""
     if isinstance(failure, MemoryError):
@@ -54,23 +59,5 @@ def is_out_of_memory(failure: BaseException) -> bool:
     if torch is not None and isinstance(failure, torch.OutOfMemoryError):
         return True
     # on a CPU, and from inside a TorchScript program, torch raises a plain RuntimeError
-    text = str(failure)
-    return isinstance(failure, RuntimeError) and (
-        "not enough memory" in text or "out of memory" in text or "can't allocate memory" in text
-    )
-
-
-def _explain_os(failure: OSError) -> str | None:
-    where = f": {failure.filename}" if failure.filename else ""
-    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NO_SPACE.format(where=where)
-    # without a file it is no matter of the user's paths
-    if not where:
-        return None
-    if failure.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no right to read or write it{where}. Change its permissions or name another path"
-    return f"{failure.strerror}{where}"
-
-
-def _first_line(failure: BaseException) -> str:
-    return str(failure).strip().partition("\n")[0]
+    signs = ("not enough memory", "out of memory", "can't allocate memory")
+    return isinstance(failure, RuntimeError) and any(sign in str(failure) for sign in signs)

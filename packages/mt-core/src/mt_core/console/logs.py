@@ -23,6 +23,7 @@ def logging_to(file: Path | None) -> Iterator[logging.Logger]:
         written = logging.FileHandler(file, encoding="utf-8")
         written.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         handlers.append(written)
+    # put back at the end: from Python, the program around us has loggers of its own
     level, propagate = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -34,8 +35,12 @@ def logging_to(file: Path | None) -> Iterator[logging.Logger]:
         with quiet_libraries():
             yield logger
     except BaseException as failure:
+        # what ended the run, for the file alone: the terminal gets it from the command line
+        said = explain(failure)
+        text = said or f"ended by {type(failure).__name__}"
+        trace = None if said else (type(failure), failure, failure.__traceback__)
         for handler in handlers[1:]:
-            handler.handle(_last_words(logger, failure))
+            handler.handle(logger.makeRecord("mt", logging.ERROR, "", 0, text, (), trace))
         raise
     finally:
         logger.setLevel(level)
@@ -45,14 +50,6 @@ def logging_to(file: Path | None) -> Iterator[logging.Logger]:
             # closing writes what is buffered, which a full disk refuses
             with suppress(OSError):
                 handler.close()
-
-
-def _last_words(logger: logging.Logger, failure: BaseException) -> logging.LogRecord:
-    """What ended a run, for the file: the terminal gets it from the command line."""
-    said = explain(failure)
-    info = None if said else (type(failure), failure, failure.__traceback__)
-    text = said or f"ended by {type(failure).__name__}"
-    return logger.makeRecord(logger.name, logging.ERROR, "", 0, text, (), info)
 
 
 @contextmanager

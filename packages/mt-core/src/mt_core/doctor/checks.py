@@ -96,9 +96,8 @@ def report() -> str:
 
 def versions(known: Iterable[Distribution]) -> Section:
     """Versions of Python and of what matters here."""
-    section = Section("versions")
     system = f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())}".strip()
-    section.lines.append(f"python {platform.python_version()}, {system}")
+    section = Section("versions", [f"python {platform.python_version()}, {system}"])
     found = [facts(each) for each in known if _matters(each)]
     section.lines += sorted(f"{normalized(each.name)} {each.version}" for each in found)
     return section
@@ -120,20 +119,17 @@ def clashes(known: Iterable[Distribution]) -> Section:
             wanted.setdefault(normalized(requirement.name), []).append(requirement.specifier)
         found += [(name, clash) for clash in unmet(required)]
     for name, clash in found:
-        remedy = _remedy(clash, wanted[normalized(clash.requirement.name)])
+        # a version that is right for one may be wrong for another: the remedy is for all of them
+        together = reduce(and_, wanted[normalized(clash.requirement.name)])
+        remedy = (
+            f"pip install '{clash.requirement.name}{together}'"
+            if _can_be_met(together)
+            else "no version is right for all that is installed here: upgrade those that require "
+            "it, or use an environment of its own for each architecture"
+        )
         section.faults.append(f"{name} requires {clash}; {remedy}")
     section.lines += [] if section.faults else ["all fulfilled"]
     return section
-
-
-def _remedy(clash: Unmet, wanted: list[SpecifierSet]) -> str:
-    together = reduce(and_, wanted)
-    if not _can_be_met(together):
-        return (
-            "no version is right for all that is installed here: upgrade those that require it, "
-            "or use an environment of its own for each architecture"
-        )
-    return f"pip install '{clash.requirement.name}{together}'"
 
 
 def _can_be_met(specifiers: SpecifierSet) -> bool:
@@ -181,14 +177,12 @@ def devices(probe: Probe) -> Section:
         section.lines.append("others are unknown without torch")
         return section
     section.lines += [f"cuda:{number}: {name}" for number, name in enumerate(torch["devices"])]
-    section.lines.append(f"torch is built for {_built_for(torch['built_for'])}")
-    if not torch["devices"] and torch["built_for"] != "cpu":
+    of_gpus = torch["built_for"] != "cpu"
+    built_for = f"GPUs, {torch['built_for']}" if of_gpus else "CPUs alone"
+    section.lines.append(f"torch is built for {built_for}")
+    if of_gpus and not torch["devices"]:
         section.lines.append("torch sees no GPU")
     return section
-
-
-def _built_for(what: str) -> str:
-    return "CPUs alone" if what == "cpu" else f"GPUs, {what}"
 
 
 def threads(environment: Mapping[str, str], probe: Probe) -> Section:
@@ -199,15 +193,16 @@ def threads(environment: Mapping[str, str], probe: Probe) -> Section:
         section.lines.append(f"torch takes {probe.found['torch']['threads']}")
     if wish is None:
         return section
+    remedy = f"export OMP_NUM_THREADS={_num_cpus()}"
     if not wish.isdigit() or int(wish) < 1:
         section.faults.append(
             f"OMP_NUM_THREADS is '{wish}', expected a whole number of at least 1; unset it, or "
-            f"export OMP_NUM_THREADS={_num_cpus()}"
+            f"{remedy}"
         )
     elif int(wish) > _num_cpus():
         section.faults.append(
             f"OMP_NUM_THREADS is {wish}, and this process has {_num_cpus()} CPUs: threads wait for "
-            f"one another; export OMP_NUM_THREADS={_num_cpus()}"
+            f"one another; {remedy}"
         )
     return section
 
@@ -225,7 +220,8 @@ def launcher(environment: Mapping[str, str]) -> Section:
         given = {key: environment[key] for key in variables if key in environment}
         if not given:
             continue
-        section.lines.append(f"{name}: {', '.join(f'{key}={given[key]}' for key in given)}")
+        shown = ", ".join(f"{key}={value}" for key, value in given.items())
+        section.lines.append(f"{name}: {shown}")
         processes = given.get(variables[0], "1")
         if processes.isdigit() and int(processes) > 1:
             section.faults.append(
@@ -268,15 +264,16 @@ def _own_command() -> Path | None:
 def try_imports(names: list[str]) -> Probe:
     """Import libraries and architectures in a process of its own, which they may well end."""
     found, errors = {}, {}
-    expected = [*LIBRARIES, *names]
-    lines, ending = _run_probe(names)
-    for line in lines:
-        step = json.loads(line)
-        if "error" in step:
-            errors[step["name"]] = step["error"]
-        else:
-            found[step["name"]] = step["found"]
-    silent = [name for name in expected if name not in found and name not in errors]
+    output, ending = _run_probe(names)
+    for line in output.splitlines():
+        # the other lines are what the libraries print themselves
+        if line.startswith('{"name": '):
+            step = json.loads(line)
+            if "error" in step:
+                errors[step["name"]] = step["error"]
+            else:
+                found[step["name"]] = step["found"]
+    silent = [name for name in (*LIBRARIES, *names) if name not in found and name not in errors]
     # those after the one that ended the process were never tried
     if silent:
         errors[silent[0]] = ending
@@ -284,8 +281,8 @@ def try_imports(names: list[str]) -> Probe:
     return Probe(found, errors)
 
 
-def _run_probe(names: list[str]) -> tuple[list[str], str]:
-    """The lines that the probe left, and how it ended."""
+def _run_probe(names: list[str]) -> tuple[str, str]:
+    """What the probe has printed, and how it ended."""
     try:
         run = subprocess.run(
             [sys.executable, "-m", "mt_core.doctor.probe", *names],
@@ -295,15 +292,11 @@ def _run_probe(names: list[str]) -> tuple[list[str], str]:
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        return _json_lines(late.stdout), f"it takes longer than {_SECONDS_TO_IMPORT} s"
+        # always bytes or None, whatever `text` says (the docs of subprocess.TimeoutExpired)
+        output = late.stdout.decode() if isinstance(late.stdout, bytes) else late.stdout or ""
+        return output, f"it takes longer than {_SECONDS_TO_IMPORT} s"
     last_words = run.stderr.strip().rpartition("\n")[2]
-    return _json_lines(run.stdout), f"it ends Python with status {run.returncode} {last_words}"
-
-
-def _json_lines(output: str | bytes | None) -> list[str]:
-    # what the libraries print themselves is left out
-    text = output.decode() if isinstance(output, bytes) else output or ""
-    return [line for line in text.splitlines() if line.startswith('{"name": ')]
+    return run.stdout, f"it ends Python with status {run.returncode} {last_words}"
 
 
 def _readable_distributions() -> Iterator[Distribution]:
@@ -321,13 +314,11 @@ def _readable_distributions() -> Iterator[Distribution]:
 
 def _matters(each: Distribution) -> bool:
     """Whether it is ours, an architecture, or one of the libraries that all stand on."""
-    return bool(_SHOWN.match(normalized(facts(each).name))) or _has_architecture(each)
-
-
-def _has_architecture(each: Distribution) -> bool:
+    if _SHOWN.match(normalized(facts(each).name)):
+        return True
     try:
         return bool(each.entry_points.select(group=GROUP))
-    # whoever wrote it, the registry tells of it where it is an architecture
+    # entry points that cannot be read: the registry tells of them where it is an architecture
     except Exception:
         return False
 
@@ -337,13 +328,10 @@ def anonymous(text: str) -> str:
     for folder, name in ((sys.prefix, "ENVIRONMENT"), (str(Path.home()), "~")):
         if len(folder) > 1:
             text = text.replace(folder, name)
-    # a user's name is also in other paths, such as those of scratch disks
-    return re.sub(rf"(?<=/){re.escape(_user())}\b", "USER", text)
-
-
-def _user() -> str:
     try:
-        return getpass.getuser()
+        user = getpass.getuser()
     # no such user in the system's list, as in a container
     except (KeyError, OSError):
-        return "USER"
+        return text
+    # a user's name is also in other paths, such as those of scratch disks
+    return re.sub(rf"(?<=/){re.escape(user)}\b", "USER", text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -17,58 +16,37 @@ from mt_shared.errors import UserError
 LIBRARIES = ("torch", "metatensor.torch", "metatomic.torch", "ase")
 
 
-def steps(architectures: list[str]) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """What is tried, in order: a name, and a function that imports it and gives what it found."""
-    for library in LIBRARIES:
-        yield library, (_torch if library == "torch" else _importer(library))
-    for name in architectures:
-        yield name, _loader(name)
-
-
 def main(architectures: list[str]) -> None:
-    """Try each step, and print what came of it as a line of JSON."""
-    for name, step in steps(architectures):
+    """Import the libraries and then the architectures, and print what came of each as JSON."""
+    for name in (*LIBRARIES, *architectures):
+        line: dict[str, Any] = {"name": name}
         try:
-            found = {"found": step()}
+            line["found"] = _import(name)
         # SystemExit too: a package may do anything when it is imported
         except BaseException as error:
-            found = {"error": _in_words(error)}  # type: ignore[dict-item]
-        print(json.dumps({"name": name, **found}), flush=True)
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            line["error"] = f"{kind}{error}"
+        # at once: the next one may end this process
+        print(json.dumps(line), flush=True)
 
 
-def _in_words(error: BaseException) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-
-
-def _torch() -> dict[str, Any]:
-    import torch
-
-    cuda = torch.cuda.is_available()
-    return {
-        "threads": torch.get_num_threads(),
-        "built_for": torch.version.cuda or torch.version.hip or "cpu",
-        "devices": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-        if cuda
-        else [],
-    }
-
-
-def _importer(library: str) -> Callable[[], dict[str, Any]]:
-    def step() -> dict[str, Any]:
-        import_module(library)
-        return {}
-
-    return step
-
-
-def _loader(name: str) -> Callable[[], dict[str, Any]]:
-    def step() -> dict[str, Any]:
+def _import(name: str) -> dict[str, Any]:
+    """What is to be known of a library or an architecture that can be imported."""
+    if name not in LIBRARIES:
         from mt_shared.registry import load
 
         load(name)
         return {}
-
-    return step
+    library = import_module(name)
+    if name != "torch":
+        return {}
+    cuda = library.cuda
+    num_devices = cuda.device_count() if cuda.is_available() else 0
+    return {
+        "threads": library.get_num_threads(),
+        "built_for": library.version.cuda or library.version.hip or "cpu",
+        "devices": [cuda.get_device_name(number) for number in range(num_devices)],
+    }
 
 
 if __name__ == "__main__":

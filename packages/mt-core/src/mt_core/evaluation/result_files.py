@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from mt_shared.contract import whole_file
 from mt_shared.errors import CheckpointError, OptionsError
+
+log = logging.getLogger("mt")
 
 
 def check_output(output: Path) -> None:
@@ -25,40 +31,34 @@ def check_output(output: Path) -> None:
             raise OptionsError(f"-o {output}: '{path}' is a folder; name a file, such as model.pt")
 
 
-def copy_result(source: Path, destination: Path) -> str | None:
+def copy_result(source: Path, destination: Path) -> None:
     """Copy a file of the run to where the user wants it; what lies there is kept, and said.
 
-    :return: a line that says what was kept, if anything was
     :raises CheckpointError: when the copy fails; the file of the run is whole
     """
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(destination) as partial:
+        with result_file(destination) as partial:
             shutil.copyfile(source, partial)
-            said = keep_existing(destination)
     except OSError as error:
         raise CheckpointError(
             f"cannot copy {source} to {destination}: {error.strerror}; the file in the folder of "
             "the run is whole, copy it by hand"
         ) from error
-    return said
 
 
-def keep_existing(path: Path) -> str | None:
-    """Rename a file that lies where another one is to be written.
+@contextmanager
+def result_file(path: Path) -> Iterator[Path]:
+    """A path to write to, renamed to ``path`` at the end; what lies there is renamed, and said.
 
-    :return: a line that says so, if there was one
+    ``model.pt`` becomes ``model.1.pt``, or the first number that is free. After an error it is
+    untouched.
     """
-    if not path.exists():
-        return None
-    backup = _free_name(path)
-    os.replace(path, backup)
-    return f"{path} was there before: it is now {backup}"
-
-
-def _free_name(path: Path) -> Path:
-    """``model.pt`` to ``model.1.pt``, or the first number that is free."""
-    number = 1
-    while (backup := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
-        number += 1
-    return backup
+    with whole_file(path) as partial:
+        yield partial
+        # only now: until the new file is whole, the old one stays what it is
+        if path.exists():
+            names = (path.with_name(f"{path.stem}.{each}{path.suffix}") for each in count(1))
+            backup = next(name for name in names if not name.exists())
+            os.replace(path, backup)
+            log.info(f"{path} was there before: it is now {backup}")

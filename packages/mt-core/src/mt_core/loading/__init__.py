@@ -9,7 +9,6 @@ from mt_core.loading.splits import (
     Splits,
     check_units,
     dataset_info,
-    fingerprint,
     read_splits,
     unit_notes,
 )

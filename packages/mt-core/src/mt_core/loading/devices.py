@@ -33,6 +33,7 @@ def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[
     """
     supported = model_class.__supported_devices__
     if wish is None:
+        # in the order of the architecture's preference; a CPU is everywhere
         available = [kind for kind in supported if _is_available(kind)]
         return [torch.device((available or ["cpu"])[0])]
     kind = device_kind(wish)
@@ -45,6 +46,7 @@ def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[
             f"device is '{wish}', but torch sees none on this machine; leave the option out to "
             "take what is there"
         )
+    # "gpu" is metatrain's word
     return [torch.device(wish.replace("gpu", "cuda"))]
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
-from mt_core.options import Indices, SplitSpec, TrainingOptions
-from mt_shared.contract import DatasetInfo, TargetInfo, target_type_from_dict
-from mt_shared.data import Dataset, Split, check_unit, read_dataset, split_datasets
+from mt_core.options import Indices, TrainingOptions
+from mt_shared.contract import DatasetInfo
+from mt_shared.data import (
+    Dataset,
+    Split,
+    check_unit,
+    dataset_fingerprint,
+    read_dataset,
+    split_datasets,
+    target_info,
+)
 from mt_shared.errors import DataError
-from mt_shared.options import DatasetSpec, TargetSpec, dump_yaml
+from mt_shared.options import dump_yaml
 
 SPLITS = ("training", "validation", "test")
 FINGERPRINTS = "fingerprints.yaml"
@@ -35,30 +43,17 @@ class Splits:
     @property
     def fingerprints(self) -> dict[str, str]:
         """A hash of the structures and labels of each split, to know them again."""
-        return {name: fingerprint(datasets) for name, datasets in self.datasets.items()}
+        return {name: dataset_fingerprint(datasets) for name, datasets in self.datasets.items()}
 
     def write(self, folder: Path) -> None:
         """``training.txt`` and so on, a frame a line, and ``fingerprints.yaml``."""
         folder.mkdir()
         (folder / FINGERPRINTS).write_text(dump_yaml(self.fingerprints), encoding="utf-8")
+        # numbers, which a later options file can name as indices
         for name, parts in self.indices.items():
             for number, frames in enumerate(parts):
                 suffix = f"_{number}" if len(parts) > 1 else ""
                 np.savetxt(folder / f"{name}{suffix}.txt", frames, fmt="%d")
-
-
-def fingerprint(datasets: list[Dataset]) -> str:
-    """A hash of structures and labels, to know them again."""
-    digest = hashlib.sha256()
-    for data in datasets:
-        structures = data.structures
-        for array in (structures.positions, structures.types, structures.cells, structures.pbc):
-            digest.update(np.ascontiguousarray(array).tobytes())
-        for name, labels in sorted(data.labels.items()):
-            digest.update(name.encode())
-            for array in (labels.values, *(labels.gradients[g] for g in sorted(labels.gradients))):
-                digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def check_units(options: TrainingOptions) -> None:
@@ -83,66 +78,65 @@ def read_splits(options: TrainingOptions, seed: int) -> Splits:
     """Read all files, each once, and divide what the options give as fractions or indices."""
     specs = options.training_set
     parts: dict[str, float | tuple[int, ...] | str] = {}
-    own: dict[str, list[Split]] = {}
+    found: dict[str, list[Split]] = {}
     for name, spec in (("validation", options.validation_set), ("test", options.test_set)):
         if isinstance(spec, tuple):
-            own[name] = [_whole(read_dataset(one)) for one in spec]
+            datasets = [read_dataset(one) for one in spec]
+            found[name] = [Split(dataset, dataset.frames) for dataset in datasets]
         else:
             parts[name] = spec.values if isinstance(spec, Indices) else spec
-    if _by_frames(specs, options.validation_set, options.test_set):
+    others = (options.validation_set, options.test_set)
+    by_frames = any(isinstance(each, Indices) for each in others)
+    if by_frames and len(specs) == 1 and specs[0].indices is not None:
         # the frames of the other sets are named in the whole file, not in the part for training
-        parts["training"] = specs[0].indices or ()
+        parts["training"] = specs[0].indices
         specs = (replace(specs[0], indices=None),)
-    divided = split_datasets([read_dataset(spec) for spec in specs], parts, seed)
-    splits = {name: (divided | own)[name] for name in SPLITS}
+    found |= split_datasets([read_dataset(spec) for spec in specs], parts, seed)
+    splits = {name: found[name] for name in SPLITS}
+    datasets_of = {name: [split.dataset for split in part] for name, part in splits.items()}
     return Splits(
-        datasets={name: _not_empty(part) for name, part in splits.items()},
+        # without the data sets that give nothing; a split of nothing at all keeps one, to be empty
+        datasets={
+            name: [dataset for dataset in part if len(dataset)] or part[:1]
+            for name, part in datasets_of.items()
+        },
         indices={name: [split.indices for split in part] for name, part in splits.items()},
     )
-
-
-def _not_empty(part: list[Split]) -> list[Dataset]:
-    """Without the data sets that give nothing; a split of nothing at all keeps one, to be empty."""
-    datasets = [split.dataset for split in part]
-    return [dataset for dataset in datasets if len(dataset)] or datasets[:1]
-
-
-def _by_frames(specs: tuple[DatasetSpec, ...], *others: SplitSpec) -> bool:
-    named = any(isinstance(other, Indices) for other in others)
-    return named and len(specs) == 1 and specs[0].indices is not None
-
-
-def _whole(dataset: Dataset) -> Split:
-    return Split(dataset, dataset.frames)
 
 
 def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
     """Elements, units and targets of the training set.
 
-    :raises DataError: when ``atomic_types`` leaves out an element of the training set
+    :raises DataError: when ``atomic_types`` leaves out an element of the training set, or another
+        set holds one that the model would not know
     """
     training = splits.datasets["training"]
-    found = sorted({int(t) for data in training for t in np.unique(data.structures.types)})
+    # a model is made for the types of its training set, unless the options name more
+    found = tuple(sorted({int(t) for data in training for t in np.unique(data.structures.types)}))
     types = options.architecture.atomic_types
+    types = found if types is None else types
+    # now, rather than after hours of training
     for name in SPLITS[1:]:
-        _check_types(splits.datasets[name], name, found if types is None else types)
-    if types is not None and (unnamed := sorted(set(found) - set(types))):
+        _check_types(splits.datasets[name], name, types)
+    if unnamed := sorted(set(found) - set(types)):
         raise DataError(
             f"the training set holds the atomic types {unnamed}, which architecture.atomic_types "
             f"{list(types)} leaves out; add them there, or leave the option out"
         )
-    info: DatasetInfo | None = None
+    labels = [data.labels for data in training]
+    infos = []
     for spec in options.training_set:
-        targets = {target.name: _target_info(target, training) for target in spec.targets}
-        unit = spec.systems.length_unit or ""
-        part = DatasetInfo(unit, tuple(types if types is not None else found), targets)
-        info = part if info is None else info.union(part)
-    assert info is not None, "the options have at least one data set"
-    return info
+        targets = {}
+        for target in spec.targets:
+            having = [each[target.name] for each in labels if target.name in each]
+            gradients = {gradient for each in having for gradient in each.gradients}
+            targets[target.name] = target_info(target, gradients)
+        infos.append(DatasetInfo(spec.systems.length_unit or "", types, targets))
+    return reduce(DatasetInfo.union, infos)
 
 
 def _check_types(datasets: list[Dataset], split: str, known: Sequence[int]) -> None:
-    """Refuse what the model could not predict, before hours of training and not after."""
+    """Refuse what the model could not predict."""
     for data in datasets:
         unknown = ~np.isin(data.structures.types, known)
         if unknown.any():
@@ -154,17 +148,3 @@ def _check_types(datasets: list[Dataset], split: str, known: Sequence[int]) -> N
                 "remove the frame, or add the type to the training set and, where it is given, to "
                 "architecture.atomic_types"
             )
-
-
-def _target_info(target: TargetSpec, training: Iterable[Dataset]) -> TargetInfo:
-    having = [data.labels[target.name] for data in training if target.name in data.labels]
-    gradients = sorted({gradient for labels in having for gradient in labels.gradients})
-    return TargetInfo(
-        quantity=target.quantity,
-        unit=target.unit,
-        sample_kind=target.sample_kind,
-        type=target_type_from_dict(target.type),
-        num_subtargets=target.num_subtargets,
-        gradients=tuple(gradients),
-        description=target.description,
-    )

@@ -3,4 +3,4 @@
 Every fault of a file is told in one error, before anything else happens.
 """
 
-from mt_core.options.parsing import Indices, SplitSpec, TrainingOptions, parse_eval, parse_training
+from mt_core.options.parsing import Indices, TrainingOptions, parse_eval, parse_training

@@ -5,9 +5,7 @@ The shorthands are those that users of metatrain know; ``docs/options.md`` lists
 
 from typing import Any
 
-from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
-
-GRADIENTS = ("forces", "stress", "virial")
+from mt_shared.options import GRADIENT_OF, DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 
 Section = dict[str, Any]
 
@@ -15,6 +13,7 @@ Section = dict[str, Any]
 def as_list(section: Any) -> list[Section]:
     """The data sets of a section that is a path, one data set or a list of them."""
     if isinstance(section, str):
+        # a mere path is metatrain's shortest form: structures and energies of one file
         return [{"systems": section, "targets": {"energy": section}}]
     return section if isinstance(section, list) else [section]
 
@@ -40,43 +39,44 @@ def expand_dataset(dataset: Section) -> Section:
     """A data set with every default and shorthand written out."""
     systems = {"read_from": "", "reader": None, "length_unit": None}
     systems |= _with_path(dataset["systems"])
+    # an empty text is how a unit is left out in options files of metatrain
     systems["length_unit"] = systems["length_unit"] or None
     expanded: Section = {"systems": systems}
     for part, expand in (("targets", expand_target), ("extra_data", _expand_label)):
         if part in dataset:
             expanded[part] = {
-                name: expand(name, _with_path(given), systems)
-                for name, given in dataset[part].items()
+                name: expand(name, _with_path(written), systems)
+                for name, written in dataset[part].items()
             }
     if "indices" in dataset:
         expanded["indices"] = dataset["indices"]
     return expanded
 
 
-def expand_target(name: str, given: Section, systems: Section) -> Section:
+def expand_target(name: str, written: Section, systems: Section) -> Section:
     """A target with every default and shorthand written out.
 
     ``forces``, ``stress`` and ``virial`` become false, a mapping, or None: read if the file has
     it, which is how an energy comes without a word on its gradients.
     """
-    target = _expand_label(name, given, systems)
-    target["quantity"] = given.get("quantity") or ("energy" if is_energy(name, given) else "")
-    for word in GRADIENTS:
-        target[word] = _expand_gradient(word, given, target)
-    target["allow_missing"] = given.get("allow_missing", False)
+    target = _expand_label(name, written, systems)
+    target["quantity"] = written.get("quantity") or ("energy" if is_energy(name, written) else "")
+    for word in GRADIENT_OF:
+        target[word] = _expand_gradient(word, written, target)
+    target["allow_missing"] = written.get("allow_missing", False)
     return target
 
 
-def is_energy(name: str, given: Section) -> bool:
+def is_energy(name: str, written: Section) -> bool:
     """Whether a target is an energy: by its quantity, its name, or since it has gradients."""
-    if given.get("quantity"):
-        return bool(given["quantity"] == "energy")
-    return name.split("/")[0] == "energy" or any(given.get(word) for word in GRADIENTS)
+    if written.get("quantity"):
+        return bool(written["quantity"] == "energy")
+    return name.split("/")[0] == "energy" or any(written.get(word) for word in GRADIENT_OF)
 
 
-def sample_kind(given: Section) -> str:
+def sample_kind(written: Section) -> str:
     """``system`` or ``atom``, by either of the two words for it."""
-    return str(given.get("sample_kind", "atom" if given.get("per_atom") else "system"))
+    return str(written.get("sample_kind", "atom" if written.get("per_atom") else "system"))
 
 
 def can_have_gradients(target: Section) -> bool:
@@ -85,27 +85,28 @@ def can_have_gradients(target: Section) -> bool:
     return shape == ("energy", "system", "scalar", 1)
 
 
-def _expand_label(name: str, given: Section, systems: Section) -> Section:
-    read_from = given.get("read_from", systems["read_from"])
+def _expand_label(name: str, written: Section, systems: Section) -> Section:
+    read_from = written.get("read_from", systems["read_from"])
+    # the reader of the structures says nothing of another file, whose ending decides
     same_file = read_from == systems["read_from"]
     return {
-        "quantity": given.get("quantity", ""),
+        "quantity": written.get("quantity", ""),
         "read_from": read_from,
-        "reader": given.get("reader") or (systems["reader"] if same_file else None),
-        "key": given.get("key", name),
-        "unit": given.get("unit", ""),
-        "sample_kind": sample_kind(given),
-        "type": given.get("type", "scalar"),
-        "num_subtargets": given.get("num_subtargets", 1),
-        "description": given.get("description", ""),
+        "reader": written.get("reader") or (systems["reader"] if same_file else None),
+        "key": written.get("key", name),
+        "unit": written.get("unit", ""),
+        "sample_kind": sample_kind(written),
+        "type": written.get("type", "scalar"),
+        "num_subtargets": written.get("num_subtargets", 1),
+        "description": written.get("description", ""),
     }
 
 
-def _expand_gradient(word: str, given: Section, target: Section) -> Section | bool | None:
-    asked = given.get(word)
+def _expand_gradient(word: str, written: Section, target: Section) -> Section | bool | None:
+    asked = written.get(word)
     if asked is None:
         # An energy brings its stress as either stress or virial: asking for one excludes both.
-        looked_for = word == "forces" or (word == "stress" and not given.get("virial"))
+        looked_for = word == "forces" or (word == "stress" and not written.get("virial"))
         return None if looked_for and can_have_gradients(target) else False
     if asked is False:
         return False
@@ -119,34 +120,36 @@ def _expand_gradient(word: str, given: Section, target: Section) -> Section | bo
     }
 
 
-def _with_path(given: str | Section) -> Section:
-    return {"read_from": given} if isinstance(given, str) else given
+def _with_path(written: str | Section) -> Section:
+    return {"read_from": written} if isinstance(written, str) else written
 
 
 def to_specs(section: Any) -> tuple[DatasetSpec, ...]:
     """The readers' specs of an expanded section."""
-    return tuple(_dataset_spec(dataset) for dataset in as_list(section))
-
-
-def _dataset_spec(dataset: Section) -> DatasetSpec:
-    indices = dataset.get("indices")
-    return DatasetSpec(
-        systems=SystemsSpec(**dataset["systems"]),
-        targets=tuple(_target_spec(*item) for item in dataset.get("targets", {}).items()),
-        extra_data=tuple(_target_spec(*item) for item in dataset.get("extra_data", {}).items()),
-        indices=tuple(indices) if isinstance(indices, list) else indices,
+    return tuple(
+        DatasetSpec(
+            systems=SystemsSpec(**dataset["systems"]),
+            targets=_target_specs(dataset.get("targets", {})),
+            extra_data=_target_specs(dataset.get("extra_data", {})),
+            indices=tuple(indices) if isinstance(indices, list) else indices,
+        )
+        for dataset in as_list(section)
+        for indices in [dataset.get("indices")]
     )
 
 
-def _target_spec(name: str, target: Section) -> TargetSpec:
-    fields = {key: value for key, value in target.items() if key not in GRADIENTS}
-    # Extra data have no gradients at all, a target has false where it has none.
-    words = [word for word in GRADIENTS if target.get(word, False) is not False]
-    gradients = [_gradient_spec(word, target) for word in words]
-    return TargetSpec(name=name, gradients=tuple(gradients), **fields)
-
-
-def _gradient_spec(word: str, target: Section) -> GradientSpec:
-    if target[word] is None:
-        return GradientSpec(word, word, target["read_from"], target["reader"], required=False)
-    return GradientSpec(word, **target[word])
+def _target_specs(targets: Section) -> tuple[TargetSpec, ...]:
+    specs = []
+    for name, target in targets.items():
+        fields = {key: value for key, value in target.items() if key not in GRADIENT_OF}
+        gradients = []
+        for word in GRADIENT_OF:
+            # extra data have no gradients at all, a target has false where it has none
+            source = target.get(word, False)
+            if source is None:
+                where = (target["read_from"], target["reader"])
+                gradients.append(GradientSpec(word, word, *where, required=False))
+            elif source is not False:
+                gradients.append(GradientSpec(word, **source))
+        specs.append(TargetSpec(name=name, gradients=tuple(gradients), **fields))
+    return tuple(specs)

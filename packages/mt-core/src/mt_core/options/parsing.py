@@ -1,9 +1,14 @@
-"""The options of a training and of an evaluation: checked, completed, parsed. No torch here."""
+"""The options of a training and of an evaluation: checked, completed, parsed. No torch here.
+
+There is one way through this file. What was read is checked as it was written, so that an error
+names what the user sees; then every default and shorthand is written out; and from there on it is
+looked at through :class:`TrainingOptions`, which holds nothing a second time.
+"""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,6 @@ from mt_shared.options import (
     with_atomic_numbers,
 )
 
-_FOLDER = Path(__file__).parent
 _OPTIONS_URN = "urn:mt-core:options:1"
 
 FindEntry = Callable[[str], HypersEntry]
@@ -44,35 +48,95 @@ SplitSpec = tuple[DatasetSpec, ...] | float | Indices
 
 @dataclass(frozen=True)
 class ArchitectureOptions:
-    """The section ``architecture``; ``atomic_types`` None: those of the data.
+    """The section ``architecture``, hypers as model and trainer get them.
 
-    ``given_model``: what of ``model`` the user has written. ``unchecked``: the architecture has no
-    schema, so its hypers passed as they were.
+    ``atomic_types`` None: those of the data. ``unchecked``: the architecture has no schema, so its
+    hypers passed as they were.
     """
 
     name: str
     atomic_types: tuple[int, ...] | None
     model: dict[str, Any]
-    given_model: dict[str, Any] = field(compare=False)
     training: dict[str, Any]
     unchecked: bool
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The options of a training; None: the choice is left to the architecture or to chance."""
+    """The options of a training: a view of ``complete``, in which each of them stands once.
 
-    device: str | None
-    base_precision: int | None
-    seed: int | None
-    architecture: ArchitectureOptions
-    training_set: tuple[DatasetSpec, ...]
-    validation_set: SplitSpec
-    test_set: SplitSpec
-    print_stats: bool | str
-    final_eval: bool
-    resolved: dict[str, Any]
-    """The same as plain values in the layout of an options file, which can be trained again."""
+    :param complete: plain values in the layout of an options file, with every default and shorthand
+        written out; they train the same model again
+    :param written_model: what of the section ``architecture.model`` the user has written
+    :param entry: the architecture; None where it was not looked up, and nothing is known of hypers
+    """
+
+    complete: dict[str, Any]
+    written_model: dict[str, Any] = field(compare=False)
+    entry: HypersEntry | None = field(compare=False)
+
+    @property
+    def device(self) -> str | None:
+        """None: the best one that is there."""
+        return self.complete["device"]
+
+    @property
+    def base_precision(self) -> int | None:
+        """In bits; None: the one that the architecture prefers."""
+        return self.complete["base_precision"]
+
+    @property
+    def seed(self) -> int | None:
+        """None: chance decides."""
+        return self.complete["seed"]
+
+    @property
+    def print_stats(self) -> bool | str:
+        """Whether the table of labels is shown."""
+        return self.complete["print_stats"]
+
+    @property
+    def final_eval(self) -> bool:
+        """Whether the trained model is evaluated on every split."""
+        return self.complete["final_eval"]
+
+    @cached_property
+    def architecture(self) -> ArchitectureOptions:
+        """What is trained, and with which hypers."""
+        section, entry = self.complete["architecture"], self.entry
+        unchecked = entry is None or entry.schema is None
+        hypers = Hypers(section["model"], section["training"], unchecked)
+        if entry is not None:
+            hypers = with_atomic_numbers(entry, hypers)
+        types = section["atomic_types"]
+        return ArchitectureOptions(
+            name=section["name"],
+            atomic_types=None if types is None else tuple(types),
+            model=hypers.model,
+            training=hypers.training,
+            unchecked=unchecked,
+        )
+
+    @property
+    def finetune(self) -> dict[str, Any] | None:
+        """The section ``architecture.training.finetune`` where it is active."""
+        section: dict[str, Any] = self.architecture.training.get("finetune") or {}
+        return section if section.get("read_from") is not None else None
+
+    @cached_property
+    def training_set(self) -> tuple[DatasetSpec, ...]:
+        """The data sets of the training."""
+        return to_specs(self.complete["training_set"])
+
+    @cached_property
+    def validation_set(self) -> SplitSpec:
+        """What chooses the best model."""
+        return _split_spec(self.complete["validation_set"])
+
+    @cached_property
+    def test_set(self) -> SplitSpec:
+        """What no decision of the training depends on."""
+        return _split_spec(self.complete["test_set"])
 
     @property
     def specs(self) -> tuple[DatasetSpec, ...]:
@@ -80,11 +144,14 @@ class TrainingOptions:
         parts = (self.training_set, self.validation_set, self.test_set)
         return tuple(spec for part in parts if isinstance(part, tuple) for spec in part)
 
-    @property
-    def finetune(self) -> dict[str, Any] | None:
-        """The section ``architecture.training.finetune`` where it is active."""
-        section: dict[str, Any] = self.architecture.training.get("finetune") or {}
-        return section if section.get("read_from") is not None else None
+    def with_seed(self, seed: int) -> "TrainingOptions":
+        """The same with another seed."""
+        return replace(self, complete=self.complete | {"seed": seed})
+
+    def with_model_hypers(self, hypers: dict[str, Any]) -> "TrainingOptions":
+        """The same with other hypers of the model."""
+        section = self.complete["architecture"] | {"model": hypers}
+        return replace(self, complete=self.complete | {"architecture": section})
 
 
 def parse_training(
@@ -98,18 +165,29 @@ def parse_training(
     :param source: the options file, named in the error
     :param find_entry: gives the installed architecture of a name; without it, the hypers stay as
         they are and unchecked
-    :param where: see :func:`mt_shared.options.faults.raise_faults`
+    :param where: see :func:`mt_shared.options.raise_faults`
     :raises OptionsError: lists every fault
     :raises ArchitectureError: the architecture is not there, and nothing else is wrong
     """
-    faults = find_base_faults(options)
-    entry = _find_entry(options, faults, find_entry)
-    if entry is not None:
-        names = None if _in_datasets(faults) else _target_names(options)
-        faults += find_hyper_faults(entry, options["architecture"], target_names=names)
+    faults = find_faults(options, options_schema())
+    entry = None
+    # the rules look into sections, which only a mapping has
+    if isinstance(options, dict):
+        for part in PARTS:
+            faults += list(dataset_faults(options.get(part), (part,), faults))
+        if not _in_data_sets(faults):
+            faults += cross_faults(options)
+        entry = _find_entry(options, faults, find_entry)
+        if entry is not None:
+            # a hyper may name a target, which is compared where the targets are known for sure
+            names = None
+            if not _in_data_sets(faults):
+                sets = as_list(options["training_set"])
+                names = list(dict.fromkeys(name for each in sets for name in each["targets"]))
+            faults += find_hyper_faults(entry, options["architecture"], target_names=names)
     raise_faults(faults, source, where)
-    given_model = options["architecture"].get("model") or {}
-    return _parse(_resolve(options, entry), entry, given_model)
+    written_model = options["architecture"].get("model") or {}
+    return TrainingOptions(_complete(options, entry), written_model, entry)
 
 
 def parse_eval(
@@ -125,18 +203,6 @@ def parse_eval(
     return to_specs(expand_section(options))
 
 
-def find_base_faults(options: dict[str, Any]) -> list[Fault]:
-    """The faults of everything but the hypers."""
-    faults = find_faults(options, options_schema())
-    if not isinstance(options, dict):
-        return faults
-    for part in PARTS:
-        faults += list(dataset_faults(options.get(part), (part,), faults))
-    if not _in_datasets(faults):
-        faults += cross_faults(options)
-    return faults
-
-
 @cache
 def options_schema() -> dict[str, Any]:
     """The JSON schema of the options of a training."""
@@ -150,10 +216,10 @@ def eval_schema() -> dict[str, Any]:
 
 
 def _read_schema(name: str) -> dict[str, Any]:
-    return dict(json.loads((_FOLDER / name).read_text(encoding="utf-8")))
+    return dict(json.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
 
 
-def _in_datasets(faults: list[Fault]) -> bool:
+def _in_data_sets(faults: list[Fault]) -> bool:
     return any(under(faults, (part,)) for part in PARTS)
 
 
@@ -162,28 +228,29 @@ def _find_entry(
 ) -> HypersEntry | None:
     """The architecture, if it can be found; why not is one more fault if there are others."""
     sections = [("architecture", key) for key in ("name", "model", "training")]
-    if any(fault.path == ("architecture",) for fault in faults) or not isinstance(options, dict):
-        return None
-    if find_entry is None or any(under(faults, section) for section in sections):
+    no_section = any(fault.path == ("architecture",) for fault in faults)
+    if find_entry is None or no_section or any(under(faults, path) for path in sections):
         return None
     try:
         return find_entry(options["architecture"]["name"])
     except ArchitectureError as error:
+        # alone it is no fault of the file: the error says what to install, and needs no line number
         if not faults:
             raise
         faults.append(Fault(("architecture", "name"), str(error)))
         return None
 
 
-def _target_names(options: dict[str, Any]) -> list[str]:
-    names = [name for dataset in as_list(options["training_set"]) for name in dataset["targets"]]
-    return list(dict.fromkeys(names))
-
-
-def _resolve(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, Any]:
-    """The options with every default and shorthand written out, in the order of the docs."""
-    given = options["architecture"]
-    hypers = merge_hypers(entry, given) if entry else _as_given(given)
+def _complete(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, Any]:
+    """Faultless options with every default and shorthand written out, in the order of the docs."""
+    written = options["architecture"]
+    if entry is not None:
+        hypers = merge_hypers(entry, written)
+    else:
+        hypers = Hypers(written.get("model") or {}, written.get("training") or {}, unchecked=True)
+    types = written.get("atomic_types")
+    if types is not None:
+        types = sorted(number for each in types if (number := atomic_number(each)) is not None)
     return {
         "device": options.get("device"),
         "base_precision": options.get("base_precision"),
@@ -191,8 +258,8 @@ def _resolve(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, An
         "print_stats": options.get("print_stats", "auto"),
         "final_eval": options.get("final_eval", True),
         "architecture": {
-            "name": given["name"],
-            "atomic_types": _atomic_types(given.get("atomic_types")),
+            "name": written["name"],
+            "atomic_types": types,
             "model": hypers.model,
             "training": hypers.training,
         },
@@ -200,48 +267,6 @@ def _resolve(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, An
         "validation_set": expand_section(options["validation_set"]),
         "test_set": expand_section(options.get("test_set", 0.0)),
     }
-
-
-def _as_given(architecture: dict[str, Any]) -> Hypers:
-    model, training = (architecture.get(section) or {} for section in ("model", "training"))
-    return Hypers(model, training, unchecked=True)
-
-
-def _atomic_types(given: list[int | str] | None) -> list[int] | None:
-    if given is None:
-        return None
-    numbers = [atomic_number(element) for element in given]
-    return sorted(number for number in numbers if number is not None)
-
-
-def _parse(
-    resolved: dict[str, Any], entry: HypersEntry | None, given_model: dict[str, Any]
-) -> TrainingOptions:
-    fields = {
-        **resolved,
-        "architecture": _parse_architecture(resolved["architecture"], entry, given_model),
-        "training_set": to_specs(resolved["training_set"]),
-        "validation_set": _split_spec(resolved["validation_set"]),
-        "test_set": _split_spec(resolved["test_set"]),
-    }
-    return TrainingOptions(**fields, resolved=resolved)
-
-
-def _parse_architecture(
-    architecture: dict[str, Any], entry: HypersEntry | None, given_model: dict[str, Any]
-) -> ArchitectureOptions:
-    types = architecture["atomic_types"]
-    hypers = _as_given(architecture)
-    if entry is not None:
-        hypers = replace(with_atomic_numbers(entry, hypers), unchecked=entry.schema is None)
-    return ArchitectureOptions(
-        name=architecture["name"],
-        atomic_types=None if types is None else tuple(types),
-        model=hypers.model,
-        given_model=given_model,
-        training=hypers.training,
-        unchecked=hypers.unchecked,
-    )
 
 
 def _split_spec(section: Any) -> SplitSpec:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from mt_core.options.datasets import (
-    GRADIENTS,
     Section,
     as_list,
     can_have_gradients,
@@ -14,7 +13,7 @@ from mt_core.options.datasets import (
     sample_kind,
 )
 from mt_shared.errors import did_you_mean
-from mt_shared.options import Fault, KeyPath, shown
+from mt_shared.options import GRADIENT_OF, Fault, KeyPath, shown
 
 PARTS = ("training_set", "validation_set", "test_set")
 
@@ -40,7 +39,8 @@ _OLD_NAMES = {
     "positions": "position",
     "velocities": "velocity",
 }
-_GRADIENT_NAMES = {"force": "forces", "forces": "forces", "stress": "stress", "virial": "virial"}
+# Written as targets by who thinks of them as labels of their own.
+_GRADIENT_NAMES = {"force": "forces"} | {word: word for word in GRADIENT_OF}
 # Two data sets may call one target by one name only if these agree.
 _SHARED_FIELDS = ("quantity", "unit", "sample_kind", "type", "num_subtargets")
 
@@ -61,15 +61,17 @@ def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Itera
         at = (*path, index) if isinstance(section, list) else path
         if not isinstance(dataset, dict) or not isinstance(dataset.get("targets"), dict):
             continue
-        for name, given in dataset["targets"].items():
+        for name, written in dataset["targets"].items():
             place = (*at, "targets", name)
             yield from _name_faults(name, dataset["targets"], place)
-            if isinstance(given, dict):
-                sound = {key: given[key] for key in given if not under(found, (*place, key))}
+            if isinstance(written, dict):
+                # a value that the schema has refused would be told a second time, in other words
+                sound = {key: written[key] for key in written if not under(found, (*place, key))}
                 yield from _target_faults(name, sound, place)
 
 
 def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
+    # in an exported model both would be the output of the same name
     if f"mtt::{name}" in names:
         yield Fault(path, f"'{name}' and 'mtt::{name}' are the same target: keep one of them")
     if name.startswith("mtt::") and len(name) > len("mtt::"):
@@ -79,7 +81,8 @@ def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
         message = f"metatomic calls it '{new}': rename it, and say 'key: {name}' if the file does"
     elif name in _GRADIENT_NAMES:
         message = f"it is a gradient: write '{_GRADIENT_NAMES[name]}: true' below its energy"
-    elif name in ("key", "unit", "read_from", "reader", *GRADIENTS):
+    # one level of indentation too few turns the keys of a target into targets
+    elif name in ("key", "unit", "read_from", "reader", *GRADIENT_OF):
         message = "it describes a target: indent it below the name of the target"
     elif name.split("/")[0] in STANDARD_TARGETS and not name.endswith("/"):
         return
@@ -89,20 +92,23 @@ def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
     yield Fault(path, message)
 
 
-def _target_faults(name: str, given: Section, path: KeyPath) -> Iterator[Fault]:
-    if "per_atom" in given and sample_kind(given) != ("atom" if given["per_atom"] else "system"):
-        message = f"contradicts 'sample_kind: {given['sample_kind']}': keep sample_kind alone"
+def _target_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault]:
+    kind = "atom" if written.get("per_atom") else "system"
+    if "per_atom" in written and sample_kind(written) != kind:
+        message = f"contradicts 'sample_kind: {written['sample_kind']}': keep sample_kind alone"
         yield Fault((*path, "per_atom"), message)
         return
-    if name.split("/")[0] == "energy" and given.get("quantity") not in (None, "", "energy"):
-        message = f"found {given['quantity']!r}, expected 'energy' for a target of that name"
+    if name.split("/")[0] == "energy" and written.get("quantity") not in (None, "", "energy"):
+        message = f"found {written['quantity']!r}, expected 'energy' for a target of that name"
         yield Fault((*path, "quantity"), message)
         return
-    asked = [word for word in GRADIENTS if given.get(word)]
+    # only what is asked for: where nothing is said, gradients are read if the file has them
+    asked = [word for word in GRADIENT_OF if written.get(word)]
     if "stress" in asked and "virial" in asked:
         message = "'stress' and 'virial' are the same gradient: keep one of them"
         yield Fault((*path, "virial"), message)
-    target = expand_target(name, given, {"read_from": "", "reader": None})
+    # complete, since the quantity of a target may follow from its name or its gradients
+    target = expand_target(name, written, {"read_from": "", "reader": None})
     if not can_have_gradients(target):
         for word in asked:
             message = (
@@ -114,12 +120,26 @@ def _target_faults(name: str, given: Section, path: KeyPath) -> Iterator[Fault]:
 
 def cross_faults(options: Section) -> Iterator[Fault]:
     """Contradictions between the sections of faultless data sets."""
-    yield from _fraction_faults(options)
-    yield from _indices_faults(options)
+    fractions = {
+        part: options[part] for part in PARTS if isinstance(options.get(part), int | float)
+    }
+    if sum(fractions.values()) >= 1:
+        both = " and ".join(f"{part} {fraction}" for part, fraction in fractions.items())
+        yield Fault(("validation_set",), f"{both} leave nothing to train on")
+
+    several = isinstance(options["training_set"], list) and len(options["training_set"]) > 1
+    for part in PARTS[1:]:
+        section = options.get(part)
+        # of several files nobody could say which one a mere number counts in
+        if several and isinstance(section, dict) and not is_dataset(section):
+            message = "training_set has several data sets: write systems, targets and indices"
+            yield Fault((part, "indices"), message)
+
+    # every data set is held against the first one that says something of a target or of lengths
     known: dict[str, Section] = {}
     length_unit = None
     for part in PARTS:
-        for path, dataset in _datasets(options, part):
+        for path, dataset in _expanded_sets(options.get(part), part):
             unit = dataset["systems"]["length_unit"]
             length_unit = length_unit or unit
             if unit != length_unit:
@@ -130,39 +150,17 @@ def cross_faults(options: Section) -> Iterator[Fault]:
                 if name not in known and part != "training_set":
                     hint = did_you_mean(name, known)
                     yield Fault(at, f"training_set has no such target{hint}")
-                yield from _field_faults(known.setdefault(name, target), target, at)
+                first = known.setdefault(name, target)
+                for field in _SHARED_FIELDS:
+                    if target[field] != first[field]:
+                        message = f"found {target[field]!r}, expected {first[field]!r}"
+                        yield Fault((*at, field), f"{message} as in another data set")
 
 
-def _field_faults(first: Section, target: Section, path: KeyPath) -> Iterator[Fault]:
-    for field in _SHARED_FIELDS:
-        if target[field] != first[field]:
-            message = f"found {target[field]!r}, expected {first[field]!r} as in another data set"
-            yield Fault((*path, field), message)
-
-
-def _datasets(options: Section, part: str) -> Iterator[tuple[KeyPath, Section]]:
-    section = options.get(part)
+def _expanded_sets(section: Any, part: str) -> Iterator[tuple[KeyPath, Section]]:
+    """Each data set of a section, complete, and where it stands."""
     if isinstance(section, list):
         for index, dataset in enumerate(section):
             yield (part, index), expand_dataset(dataset)
     elif isinstance(section, str) or is_dataset(section):
         yield (part,), expand_dataset(as_list(section)[0])
-
-
-def _fraction_faults(options: Section) -> Iterator[Fault]:
-    fractions = {
-        part: options[part] for part in PARTS if isinstance(options.get(part), int | float)
-    }
-    if sum(fractions.values()) >= 1:
-        both = " and ".join(f"{part} {fraction}" for part, fraction in fractions.items())
-        yield Fault(("validation_set",), f"{both} leave nothing to train on")
-
-
-def _indices_faults(options: Section) -> Iterator[Fault]:
-    if not isinstance(options["training_set"], list) or len(options["training_set"]) == 1:
-        return
-    for part in PARTS[1:]:
-        section = options.get(part)
-        if isinstance(section, dict) and not is_dataset(section):
-            message = "training_set has several data sets: write systems, targets and indices"
-            yield Fault((part, "indices"), message)

@@ -6,26 +6,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mt_core.architectures import find_entry
 from mt_core.loading import FINGERPRINTS, Splits
 from mt_core.options import TrainingOptions
-from mt_core.training.run_folder import (
-    Change,
-    changes,
-    is_fixed,
-    is_free,
-    past_runs,
-    read_options,
-    run_checkpoints,
+from mt_core.training.option_changes import Change, changes, is_fixed, is_free
+from mt_core.training.run_folder import past_runs, read_options, run_checkpoints
+from mt_core.training.start_points import (
+    ModelAndTrainer,
+    StartPoint,
+    check_architecture,
+    from_checkpoint,
+    upgraded,
 )
-from mt_shared.contract import DatasetInfo, read_checkpoint
+from mt_shared.contract import Architecture, DatasetInfo, read_checkpoint
 from mt_shared.errors import CheckpointError, OptionsError
 from mt_shared.options import deep_merge, merge_hypers, read_yaml
 
 
 @dataclass(frozen=True)
-class Restart:
-    """A checkpoint to go on from, and what the run that wrote it was."""
+class Restart(StartPoint):
+    """A checkpoint to go on from, and what the run that wrote it was.
+
+    :param changes: options that are others than when it was written
+    :param skipped: what is said of newer checkpoints that are not whole
+    """
 
     path: Path
     checkpoint: dict[str, Any]
@@ -49,6 +52,7 @@ class Restart:
         if not file.is_file():
             return
         before = read_yaml(file)
+        # other test data change nothing of a training
         names = [name for name in ("training", "validation") if before.get(name)]
         changed = [name for name in names if before[name] != splits.fingerprints[name]]
         if changed and not self.allow_changes:
@@ -57,11 +61,15 @@ class Restart:
                 "bring the files back, or go on all the same with --allow-changes"
             )
 
-    def check_model(self, info: DatasetInfo) -> None:
-        """Refuse elements and targets that the training was not begun with.
+    def make(
+        self, options: TrainingOptions, architecture: Architecture, info: DatasetInfo
+    ) -> ModelAndTrainer:
+        """Model and trainer as they were.
 
-        :raises CheckpointError: names them
+        :raises CheckpointError: for elements and targets that the training was not begun with
         """
+        # not earlier: a checkpoint that is refused for its data needs no upgrade
+        checkpoint = upgraded(self.checkpoint, architecture)
         known = DatasetInfo.from_dict(self.checkpoint["dataset_info"])
         new_types = sorted(set(info.atomic_types) - set(known.atomic_types))
         new_targets = sorted(set(info.targets) - set(known.targets))
@@ -71,9 +79,10 @@ class Restart:
                 f"{new_targets}, which {self.path} does not know: a restart goes on with what it "
                 "began with. Start from its model with architecture.training.finetune.read_from"
             )
+        return from_checkpoint(checkpoint, "restart", options, architecture, info)
 
 
-def find_restart(wish: str | Path, plan: TrainingOptions, allow_changes: bool) -> Restart:
+def find_restart(wish: str | Path, options: TrainingOptions, allow_changes: bool) -> Restart:
     """The checkpoint of ``--restart``.
 
     :param wish: a file, or ``auto``
@@ -81,16 +90,30 @@ def find_restart(wish: str | Path, plan: TrainingOptions, allow_changes: bool) -
     :raises OptionsError: when options have changed that may not, unless changes are allowed
     """
     if str(wish) == "auto":
-        return _newest(plan, allow_changes)
+        return _newest(options, allow_changes)
     path = Path(wish)
-    checkpoint = _training_checkpoint(path, plan.architecture.name)
-    found = _compare(read_options(path.parent), checkpoint, plan)
+    checkpoint = _training_checkpoint(path, options.architecture.name)
+    before = read_options(path.parent)
+    if before is not None:
+        found = _changes(before, options)
+    else:
+        # a checkpoint away from its run still knows its hypers
+        sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
+        now = {"model": options.architecture.model, "training": options.architecture.training}
+        found = _differences({"architecture": sections}, {"architecture": now}, options)
+        seed = checkpoint["trainer"].get("seed")
+        if None not in (seed, options.seed) and seed != options.seed:
+            found.append(Change("seed", seed, options.seed))
     _refuse(found, path, allow_changes)
     seed = _seed(path.parent, checkpoint)
     return Restart(path, checkpoint, seed, found, allow_changes=allow_changes)
 
 
-def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
+def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
+    """The furthest whole checkpoint of the newest run of these options.
+
+    Where every run differs in what may not change, the error is about the one that differs least.
+    """
     runs = past_runs()
     if not runs:
         raise CheckpointError(
@@ -100,17 +123,23 @@ def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
     nearest: tuple[Path, list[Change], int] | None = None
     skipped: list[str] = []
     for run in runs:
-        options = read_options(run)
-        if options is None:
+        before = read_options(run)
+        if before is None:
             continue
-        found = _changes(options, plan)
+        found = _changes(before, options)
         refused = len(_refused(found, allow_changes))
-        if not refused:
-            restart = _best_of(run, plan, found, allow_changes, skipped)
-            if restart is not None:
-                return restart
-        elif nearest is None or refused < nearest[2]:
-            nearest = run, found, refused
+        if refused:
+            if nearest is None or refused < nearest[2]:
+                nearest = run, found, refused
+            continue
+        for path in run_checkpoints(run):
+            try:
+                checkpoint = _training_checkpoint(path, options.architecture.name)
+            except CheckpointError as error:
+                skipped.append(str(error))
+                continue
+            seed = _seed(run, checkpoint)
+            return Restart(path, checkpoint, seed, found, skipped, allow_changes)
     if nearest is None:
         raise CheckpointError(
             "no run in outputs/ here has a checkpoint to go on from that can be read; name one "
@@ -118,20 +147,6 @@ def _newest(plan: TrainingOptions, allow_changes: bool) -> Restart:
         )
     _refuse(nearest[1], nearest[0], allow_changes)
     raise AssertionError("the nearest run differs in what may not change")
-
-
-def _best_of(
-    run: Path, plan: TrainingOptions, found: list[Change], allow_changes: bool, skipped: list[str]
-) -> Restart | None:
-    """The furthest checkpoint of a run that is whole; what is said of broken ones is added."""
-    for path in run_checkpoints(run):
-        try:
-            checkpoint = _training_checkpoint(path, plan.architecture.name)
-        except CheckpointError as error:
-            skipped.append(str(error))
-            continue
-        return Restart(path, checkpoint, _seed(run, checkpoint), found, skipped, allow_changes)
-    return None
 
 
 def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
@@ -145,64 +160,41 @@ def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
     return checkpoint
 
 
-def check_architecture(checkpoint: dict[str, Any], name: str) -> None:
-    """Refuse the checkpoint of another architecture.
-
-    :raises CheckpointError: names both
-    """
-    if checkpoint["architecture"] != name:
-        raise CheckpointError(
-            f"the checkpoint is of the architecture '{checkpoint['architecture']}', the options "
-            f"are for '{name}'; a model cannot change its architecture"
-        )
-
-
 def _seed(folder: Path, checkpoint: dict[str, Any]) -> int | None:
     """With another seed the fractions would divide the data in another way."""
+    # the folder's options have the seed of the data, a checkpoint only that of its trainer
     seed: int | None = (read_options(folder) or checkpoint["trainer"]).get("seed")
     return seed
 
 
-def _compare(
-    before: dict[str, Any] | None, checkpoint: dict[str, Any], plan: TrainingOptions
-) -> list[Change]:
-    if before is not None:
-        return _changes(before, plan)
-    # a checkpoint away from its run still knows its hypers
-    sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
-    now = {"model": plan.architecture.model, "training": plan.architecture.training}
-    found = _differences({"architecture": sections}, {"architecture": now}, plan)
-    seed = checkpoint["trainer"].get("seed")
-    if None not in (seed, plan.seed) and seed != plan.seed:
-        found.append(Change("seed", seed, plan.seed))
-    return found
-
-
-def _changes(before: dict[str, Any], plan: TrainingOptions) -> list[Change]:
-    now = plan.resolved
+def _changes(before: dict[str, Any], options: TrainingOptions) -> list[Change]:
+    now = options.complete
+    # a seed that nobody gave was drawn by chance then, and is not another one now
     if now["seed"] is None:
         now = now | {"seed": before.get("seed")}
-    return _differences(before, now, plan)
+    return _differences(before, now, options)
 
 
 def _differences(
-    before: dict[str, Any], now: dict[str, Any], plan: TrainingOptions
+    before: dict[str, Any], now: dict[str, Any], options: TrainingOptions
 ) -> list[Change]:
     """The changes in what the user says, and not in what others say where the user is silent.
 
     Hypers that an older version did not know had their defaults; a fine-tuned model has those of
     the model that it started from.
     """
-    given = before.get("architecture") or {}
-    hypers = merge_hypers(find_entry(plan.architecture.name), given)
-    before = before | {"architecture": given | {"model": hypers.model, "training": hypers.training}}
-    if plan.finetune is not None:
-        model = deep_merge(hypers.model, plan.architecture.given_model)
+    assert options.entry is not None, "a training looks its architecture up"
+    written = before.get("architecture") or {}
+    hypers = merge_hypers(options.entry, written)
+    section = written | {"model": hypers.model, "training": hypers.training}
+    if options.finetune is not None:
+        model = deep_merge(hypers.model, options.written_model)
         now = now | {"architecture": now["architecture"] | {"model": model}}
-    return changes(before, now)
+    return changes(before | {"architecture": section}, now)
 
 
 def _refused(found: list[Change], allow_changes: bool) -> list[Change]:
+    # what was asked for with --allow-changes is obeyed, but for what could only be ignored
     kept = [change for change in found if not is_free(change)]
     return [change for change in kept if is_fixed(change)] if allow_changes else kept
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from ase.data import chemical_symbols
 
 from mt_core.evaluation import (
@@ -15,20 +15,28 @@ from mt_core.evaluation import (
     add_errors,
     best_device,
     load_model,
-    outputs_of_targets,
     predict,
+    request_targets,
 )
 from mt_core.loading import Splits
 from mt_shared.contract import DatasetInfo
-from mt_shared.data import Dataset, composition_term, concatenate, gather_labels, species_of
+from mt_shared.data import (
+    composition_term,
+    concatenate,
+    cut_batches,
+    gather_labels,
+    species_of,
+)
 from mt_shared.engine import fit_composition
+from mt_shared.tables import columns
 
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
 
+# structures that are predicted together, whatever a batch of the training was
 BATCH_SIZE = 64
 
-SplitErrors = dict[str, dict[str, Errors]]
+SplitErrors = dict[str, Errors]
 """Errors by split and by quantity."""
 
 
@@ -37,20 +45,33 @@ def error_table(
 ) -> str:
     """The errors of an exported file on every split, beside those of the composition alone."""
     of_model = model_errors(load_model(model, extensions), splits, info)
-    return format_split_errors(of_model, composition_errors(splits, info))
+    of_composition = composition_errors(splits, info)
+    rows = [("RMSE", "unit", "split", "model", "composition alone")]
+    for split, errors in of_model.items():
+        for label, error in errors.items():
+            if error.number:
+                plain = of_composition[split][label].rmse
+                unit = error.metric.unit
+                rows.append((label, unit, split, f"{error.rmse:.4g}", f"{plain:.4g}"))
+    return columns(rows)
 
 
 def model_errors(model: AtomisticModel, splits: Splits, info: DatasetInfo) -> SplitErrors:
     """The errors of an exported model on every split, predicted as an engine would."""
-    wanted = outputs_of_targets(model, info.targets)
+    requests = request_targets(model, info.targets)
     device = best_device(model)
     model = model.to(device)
     found: SplitErrors = {}
-    for name, datasets in splits.datasets.items():
-        errors = found.setdefault(name, {})
-        for chunk in _chunks(datasets):
-            predictions = predict(model, chunk.structures, wanted, info.length_unit, device)
-            add_errors(errors, predictions, chunk, info.targets, info.length_unit)
+    for split, datasets in splits.datasets.items():
+        errors = found.setdefault(split, {})
+        # a split may be there and empty, which no model can be called on
+        for data in filter(len, datasets):
+            num_atoms = torch.from_numpy(data.structures.atoms_per_system)
+            order = torch.arange(len(data))
+            for indices in cut_batches(order, num_atoms, BATCH_SIZE, max_atoms=None):
+                chunk = data.subset(indices.numpy())
+                predictions = predict(model, chunk.structures, requests, info.length_unit, device)
+                add_errors(errors, predictions, chunk, info.targets, info.length_unit)
     return found
 
 
@@ -59,65 +80,31 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
     training = splits.datasets["training"]
     structures = concatenate([data.structures for data in training])
     species = species_of(structures, info.atomic_types)
-    compositions = {
-        name: fit_composition(
-            gather_labels(training, name, target).values,
-            structures,
-            species,
-            len(info.atomic_types),
-            target,
-            {},
-        )
-        for name, target in info.targets.items()
-    }
+    compositions = {}
+    for name, target in info.targets.items():
+        values = gather_labels(training, name, target).values
+        num_types = len(info.atomic_types)
+        compositions[name] = fit_composition(values, structures, species, num_types, target, {})
     found: SplitErrors = {}
     for split, datasets in splits.datasets.items():
         errors = found.setdefault(split, {})
-        for chunk in datasets:
+        # no batches: there is no model whose memory they would bound
+        for data in datasets:
+            structures = data.structures
+            species = species_of(structures, info.atomic_types)
             predictions = {
-                name: _from_composition(chunk, info, name, composition)
+                name: Predictions(
+                    values=composition_term(structures, species, info.targets[name], composition),
+                    per_atom=info.targets[name].per_atom,
+                    gradients={
+                        "positions": np.zeros((structures.num_atoms, 3)),
+                        "strain": np.zeros((structures.num_systems, 3, 3)),
+                    },
+                )
                 for name, composition in compositions.items()
             }
-            add_errors(errors, predictions, chunk, info.targets, info.length_unit)
+            add_errors(errors, predictions, data, info.targets, info.length_unit)
     return found
-
-
-def _from_composition(
-    chunk: Dataset, info: DatasetInfo, name: str, composition: np.ndarray
-) -> Predictions:
-    target, structures = info.targets[name], chunk.structures
-    species = species_of(structures, info.atomic_types)
-    return Predictions(
-        values=composition_term(structures, species, target, composition),
-        per_atom=target.per_atom,
-        forces=np.zeros((structures.num_atoms, 3)),
-        stress=np.zeros((structures.num_systems, 3, 3)),
-    )
-
-
-def _chunks(datasets: list[Dataset]) -> Iterator[Dataset]:
-    for data in datasets:
-        for start in range(0, len(data), BATCH_SIZE):
-            yield data.subset(np.arange(start, min(start + BATCH_SIZE, len(data))))
-
-
-def format_split_errors(model: SplitErrors, composition: SplitErrors) -> str:
-    """A table: quantity, and for each split the error of the model and of the composition."""
-    rows = [("RMSE", "unit", "split", "model", "composition alone")]
-    for split, errors in model.items():
-        for label, error in errors.items():
-            if error.number:
-                plain = composition[split][label].rmse
-                unit = error.metric.unit
-                rows.append((label, unit, split, f"{error.rmse:.4g}", f"{plain:.4g}"))
-    return as_table(rows)
-
-
-def as_table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of as many words each, in columns."""
-    widths = [max(len(text) for text in column) for column in zip(*rows)]
-    lines = ["  ".join(text.ljust(w) for text, w in zip(row, widths)).rstrip() for row in rows]
-    return "\n".join(lines)
 
 
 def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -> str:
@@ -135,16 +122,15 @@ def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -
         f"The model is {model}; to use it",
         f'  in ASE:    atoms.calc = metatomic_ase.MetatomicCalculator("{model}"{chosen}{folder})',
     ]
-    return "\n".join(lines if variant else lines + _engine_lines(model, info, extensions))
-
-
-def _engine_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -> list[str]:
-    types = " ".join(str(number) for number in info.atomic_types)
-    symbols = " ".join(chemical_symbols[number] for number in info.atomic_types)
-    lammps = f" extensions {extensions}" if extensions else ""
-    ipi = f",extensions={extensions}" if extensions else ""
-    return [
-        f"  in i-PI:   i-pi-py_driver -m metatomic -o template=start.xyz,model={model}{ipi}",
-        f"  in LAMMPS: pair_style metatomic {model}{lammps}",
-        f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}",
-    ]
+    # the other engines know no variants: they ask for the plain energy, which is not there
+    if not variant:
+        types = " ".join(str(number) for number in info.atomic_types)
+        symbols = " ".join(chemical_symbols[number] for number in info.atomic_types)
+        lammps = f" extensions {extensions}" if extensions else ""
+        ipi = f",extensions={extensions}" if extensions else ""
+        lines += [
+            f"  in i-PI:   i-pi-py_driver -m metatomic -o template=start.xyz,model={model}{ipi}",
+            f"  in LAMMPS: pair_style metatomic {model}{lammps}",
+            f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}",
+        ]
+    return "\n".join(lines)

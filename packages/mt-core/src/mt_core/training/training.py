@@ -35,17 +35,19 @@ def train(
     :param allow_deprecated: train an architecture whose date of removal has passed
     """
     loaded = load_options(options, tuple(overrides))
-    plan = parse_training(loaded.values, loaded.source, find_entry, loaded.where)
-    entry = find_entry(plan.architecture.name)
+    parsed = parse_training(loaded.values, loaded.source, find_entry, loaded.where)
+    entry = find_entry(parsed.architecture.name)
     if not allow_deprecated:
         check_removal(entry.name, stage_of(entry.name, entry.distribution))
-    check_capabilities(entry, plan)
+    check_capabilities(entry, parsed)
     # only now, so that a mistake in the options does not wait for torch
-    from mt_core.training import run as running
+    from mt_core.training import run
+    from mt_core.training.plan import make_plan
 
-    task = running.prepare(plan, restart, allow_changes)
+    plan = make_plan(parsed, restart, allow_changes)
     if dry_run:
-        table = origins(task.plan.resolved, loaded.file, loaded.flags)
-        running.rehearse(task, describe_origins(task.plan.resolved, table))
+        complete = plan.options.complete
+        where_from = origins(complete, loaded.file, loaded.flags)
+        run.dry_run(plan, describe_origins(complete, where_from))
         return None
-    return running.run(task, Path(output), extensions)
+    return run.run(plan, Path(output), extensions)

@@ -41,6 +41,7 @@ class Expansion(torch.nn.Module):
         """Coefficients (A, 2 l + 1, C) for l = 0 ... L, atoms in the order of the systems."""
         gradients: List[str] = []
         expansion = self.compute(systems, gradients, None).keys_to_samples("center_type")
+        # as keys, the types of centers lie one after the other; as samples, in the atoms' order
         coefficients: List[torch.Tensor] = []
         for block in expansion.blocks():
             coefficients.append(block.values)

@@ -32,6 +32,7 @@ class SparseSum(torch.nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Energies (A,) from descriptors (A, F)."""
+        # the gradient of the kernel by p_m is zeta (p . p_m)^(zeta - 1) p
         similarities = features @ self.points.T
         slopes = self.degree * similarities ** (self.degree - 1)
         by_direction = (slopes * (features @ self.vectors.T)).sum(1)
@@ -39,6 +40,7 @@ class SparseSum(torch.nn.Module):
 
     def add(self, points: torch.Tensor, vectors: torch.Tensor, weights: torch.Tensor) -> None:
         """Add sparse points (M, F) with their vectors (M, F) and weights (M,)."""
+        # the empty arrays of a new model have no columns yet
         if len(self.weights) == 0:
             self.points, self.vectors, self.weights = points, vectors, weights
             return

@@ -17,9 +17,11 @@ class PowerSpectrum(torch.nn.Module):
 
         p_{qq'}^l = \frac{1}{\sqrt{2 l + 1}} \sum_m c_q^{lm} c_{q'}^{lm}
 
-    In all channels, the inner products of descriptors would be those of featomic's power spectra.
-    The channels are mixed into fewer (A. Goscinski et al., J. Chem. Phys. 155, 104106 (2021)): as
-    many as the training set needs, degree by degree. Before that there are none.
+    In all channels, with the factor that featomic has, the inner products of descriptors would be
+    those of its power spectra. They depend on the coefficients c (2 l + 1, C) of a degree through
+    c c^T alone, which no orthogonal mixing of the channels changes. The channels are therefore
+    mixed into fewer (A. Goscinski et al., J. Chem. Phys. 155, 104106 (2021)): as many as the
+    training set needs, degree by degree. Before that there are none.
     """
 
     def __init__(self, max_angular: int, num_channels: int):
@@ -39,13 +41,15 @@ class PowerSpectrum(torch.nn.Module):
         return cast(List[Degree], list(self.degrees))
 
     def num_features(self) -> int:
-        """F."""
+        """F, the length of a descriptor."""
         return sum(len(part.places) for part in self.parts())
 
     def derivatives(
         self, coefficients: List[torch.Tensor], derivatives: List[torch.Tensor], atoms: torch.Tensor
     ) -> torch.Tensor:
         """Derivatives of the descriptors (N, F) from those of the coefficients (N, 2 l + 1, C).
+
+        Of a vector p of the length n and the direction u: du = (dp - u (u . dp)) / n.
 
         :param atoms: (N,) the atom whose descriptor each row is a derivative of
         """
@@ -58,6 +62,7 @@ class PowerSpectrum(torch.nn.Module):
             ],
             1,
         )
+        # the least length that normalize divides by in forward
         lengths = raw.norm(dim=1, keepdim=True).clamp(min=1e-12)
         unit, rows = raw / lengths, rows / lengths[atoms]
         return rows - (rows * unit[atoms]).sum(1, keepdim=True) * unit[atoms]
@@ -73,6 +78,7 @@ class Degree(torch.nn.Module):
     def __init__(self, degree: int, num_channels: int):
         super().__init__()
         self.degree = degree
+        # the mixing alone is in a checkpoint: the others follow from its shape
         for name, persistent in (("mixing", True), ("places", False), ("factors", False)):
             self.register_buffer(name, torch.empty(0), persistent)
         self.set_mixing(torch.zeros(num_channels, 0, dtype=torch.float64))
@@ -83,7 +89,7 @@ class Degree(torch.nn.Module):
         first, second = torch.triu_indices(num_mixed, num_mixed)
         self.mixing = mixing
         self.places = first * num_mixed + second
-        # a pair of channels stands for the two in both orders
+        # a pair of channels stands for the two in both orders, so that inner products stay
         factors = torch.ones(len(first), dtype=mixing.dtype)
         factors[first != second] = math.sqrt(2.0)
         self.factors = factors / math.sqrt(2 * self.degree + 1)
@@ -100,9 +106,10 @@ class Degree(torch.nn.Module):
         """Derivatives of :meth:`forward` (N, Q (Q + 1) / 2) from those of the coefficients."""
         mixed = coefficients @ self.mixing
         products = (derivatives @ self.mixing).transpose(1, 2) @ mixed[atoms]
+        # d(c_q c_q') = dc_q c_q' + dc_q' c_q
         return (products + products.transpose(1, 2)).flatten(1)[:, self.places] * self.factors
 
     def _load_from_state_dict(self, state_dict: Dict[str, Any], prefix: str, *args: Any) -> None:
-        """The number of mixed channels is that of the saved model."""
+        """The number of mixed channels is that of the saved model: torch would refuse another."""
         self.set_mixing(torch.zeros_like(state_dict[prefix + "mixing"]))
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,1 @@
+"""From the vectors of edges to the features of atoms: what TorchScript reads."""

@@ -1,6 +1,9 @@
 """Real spherical harmonics in plain tensors.
 
 Legend: E edges, P powers, M = (max_angular + 1)^2 spherical harmonics, Q products.
+
+Polynomials are written as rows of coefficients, one for each of these 1 + P columns: the constant
+1, then T_p(z), Re (x + i y)^p, Im (x + i y)^p for p = 1, 2, ... (see :func:`_column`).
 """
 
 import itertools
@@ -35,38 +38,41 @@ class SphericalHarmonics(torch.nn.Module):
 
     def __init__(self, max_angular: int, padded: bool = False) -> None:
         super().__init__()
-        self.max_angular = max_angular
         self.num_powers = max(max_angular, 1)
-        self._register_products(padded)
-        self._register_gradients()
+        polar, azimuth, polar_by_z, azimuth_by_x, azimuth_by_y = _polynomials(max_angular)
+        # the constant column apart: addmm adds it, so that no column of ones has to be made
+        for name, factors in (
+            ("values", [polar, azimuth]),
+            ("gradients", [polar_by_z, azimuth_by_x, azimuth_by_y]),
+        ):
+            matrix = torch.from_numpy(np.concatenate(factors))
+            self.register_buffer(name + "_constant", matrix[:, :1].clone(), persistent=False)
+            self.register_buffer(name, matrix[:, 1:].clone(), persistent=False)
+        if padded:
+            rows = _padded_rows(max_angular)
+            zeros = np.zeros_like(polar[:1])
+            polar, azimuth = (np.concatenate([each, zeros])[rows] for each in (polar, azimuth))
+        self._register_products(np.concatenate([polar, azimuth]))
 
-    def _register_products(self, padded: bool) -> None:
+    def _register_products(self, harmonics: np.ndarray) -> None:
+        """The matrices of :meth:`forward`, whose last products are the harmonics."""
+        # from above: 6 comes from 3, 3 from 2, 2 from 1
         degrees = [self.num_powers]
         while degrees[0] > 1:
             degrees.insert(0, (degrees[0] + 1) // 2)
+        # the sums that make powers of products are taken together with the next linear
+        # combinations: one matrix a stage
         powers, matrices = np.eye(4), []
         for low, high in itertools.pairwise(degrees):
             factors, following = _doubling(low, high)
             matrices.append(factors @ powers)
             powers = following
-        polar, azimuth = _polar_matrix(self.max_angular), _azimuth_matrix(self.max_angular)
-        if padded:
-            rows = _padded_rows(self.max_angular)
-            polar, azimuth = _with_zeros(polar)[rows], _with_zeros(azimuth)[rows]
-        matrices.append(np.concatenate([polar, azimuth]) @ powers)
+        matrices.append(harmonics @ powers)
         first = torch.from_numpy(matrices[0])
         self.register_buffer("first_constant", first[:, :1].clone(), persistent=False)
+        # the columns are 1, z, x, y, and those of unit vectors x, y, z
         self.register_buffer("first", first[:, [2, 3, 1]].clone(), persistent=False)
         self.stages = torch.nn.ModuleList(_Products(matrix) for matrix in matrices[1:])
-
-    def _register_gradients(self) -> None:
-        polar, azimuth = _polar_matrix(self.max_angular), _azimuth_matrix(self.max_angular)
-        values = np.stack([polar, azimuth])
-        gradients = np.stack([_by_z(polar), _by_x(azimuth), _by_y(azimuth)])
-        for name, array in (("values", values), ("gradients", gradients)):
-            matrix = torch.from_numpy(array.reshape(-1, array.shape[2]))
-            self.register_buffer(name + "_constant", matrix[:, :1].clone(), persistent=False)
-            self.register_buffer(name, matrix[:, 1:].clone(), persistent=False)
 
     def forward(self, units_E3: torch.Tensor) -> torch.Tensor:
         """The harmonics (M, E) of unit vectors; with ``padded``, more rows."""
@@ -80,12 +86,14 @@ class SphericalHarmonics(torch.nn.Module):
     def value_and_gradient(self, units_E3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The harmonics (M, E) and the gradients (3 M, E) of the polynomials A_lm w_m.
 
-        Only the part of the gradient that is orthogonal to the unit vector has a meaning.
+        Only the part of the gradient that is orthogonal to the unit vector has a meaning: on the
+        sphere other polynomials have the same values.
         """
         powers_PE = _powers(units_E3, self.num_powers)
         polar, azimuth = torch.addmm(self.values_constant, self.values, powers_PE).chunk(2)
         slopes = torch.addmm(self.gradients_constant, self.gradients, powers_PE)
         polar_by_z, azimuth_by_x, azimuth_by_y = slopes.chunk(3)
+        # A depends on z alone and w on x and y alone, so that each derivative has one term
         gradient = torch.cat([polar * azimuth_by_x, polar * azimuth_by_y, polar_by_z * azimuth])
         return polar * azimuth, gradient
 
@@ -105,7 +113,7 @@ class _Products(torch.nn.Module):
 
 
 def _powers(units_E3: torch.Tensor, num_powers: int) -> torch.Tensor:
-    """(P, E): T_p(z), Re (x + i y)^p, Im (x + i y)^p for p = 1, 2, ...
+    """All columns but the constant, (P, E).
 
     All three in one recurrence, q_(p+1) = a q_p - b q_(p-1), with a = 2 z and b = 1 for T_p,
     a = 2 x and b = x^2 + y^2 for the others.
@@ -120,38 +128,41 @@ def _powers(units_E3: torch.Tensor, num_powers: int) -> torch.Tensor:
     return torch.cat(powers[1:])
 
 
+def _column(part: str, power: int) -> int:
+    """Where T_p(z), or the real or imaginary part of (x + i y)^p, is among the columns.
+
+    Of the power 0 they are the constant; the imaginary part, which is zero then, has no column.
+    """
+    return 0 if power == 0 else 3 * power - 2 + ("z", "real", "imaginary").index(part)
+
+
 def _doubling(low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
     """From the powers up to ``low``, with the constant, to those up to ``high``.
 
     The two factors of each of Q products, (2 Q, 1 + 3 low), and the powers, sums of products:
     (1 + 3 high, Q). T_(a+b) = 2 T_a T_b - T_(a-b), and complex powers as they are.
     """
+    # what is there already, times one
     factors = [(column, 0) for column in range(1 + 3 * low)]
     terms = [(column, column, 1.0) for column in range(1 + 3 * low)]
     for power in range(low + 1, high + 1):
+        # a - b is 0 or 1, so that T_(a-b) is at hand
         a, b = (power + 1) // 2, power // 2
-        z, real, imaginary = (
-            _column_of_z(power),
-            _column_of_xy(power, imaginary=False),
-            _column_of_xy(power, imaginary=True),
-        )
-        real_a, imaginary_a = _column_of_xy(a, imaginary=False), _column_of_xy(a, imaginary=True)
-        real_b, imaginary_b = _column_of_xy(b, imaginary=False), _column_of_xy(b, imaginary=True)
+        real_a, imaginary_a = _column("real", a), _column("imaginary", a)
+        real_b, imaginary_b = _column("real", b), _column("imaginary", b)
         q = len(factors)
-        factors.append((_column_of_z(a), _column_of_z(b)))
+        factors.append((_column("z", a), _column("z", b)))
         factors += [(real_a, real_b), (imaginary_a, imaginary_b)]
         factors += [(real_a, imaginary_b), (imaginary_a, real_b)]
-        terms += [(z, q, 2.0), (z, _column_of_z(a - b), -1.0)]
+        z, real, imaginary = (_column(part, power) for part in ("z", "real", "imaginary"))
+        terms += [(z, q, 2.0), (z, _column("z", a - b), -1.0)]
         terms += [(real, q + 1, 1.0), (real, q + 2, -1.0)]
         terms += [(imaginary, q + 3, 1.0), (imaginary, q + 4, 1.0)]
     powers = np.zeros((1 + 3 * high, len(factors)))
     for row, column, coefficient in terms:
         powers[row, column] = coefficient
+    # rows of the identity pick a column each; all first factors before all second ones, for chunk
     return np.eye(1 + 3 * low)[np.array(factors).T.ravel()], powers
-
-
-def _with_zeros(matrix: np.ndarray) -> np.ndarray:
-    return np.concatenate([matrix, np.zeros_like(matrix[:1])])
 
 
 def _padded_rows(max_angular: int) -> list[int]:
@@ -164,30 +175,27 @@ def _padded_rows(max_angular: int) -> list[int]:
     return rows
 
 
-def _columns(max_angular: int) -> list[tuple[int, int]]:
-    return [(degree, m) for degree in range(max_angular + 1) for m in range(-degree, degree + 1)]
-
-
-def _empty(max_angular: int) -> np.ndarray:
-    """(M, 1 + P): coefficients of the constant and of what ``_powers`` returns."""
-    return np.zeros(((max_angular + 1) ** 2, 1 + 3 * max(max_angular, 1)))
-
-
-def _column_of_z(order: int) -> int:
-    return 0 if order == 0 else 3 * order - 2
-
-
-def _column_of_xy(power: int, imaginary: bool) -> int:
-    """0, the constant, for the real part of the power 0."""
-    return 0 if power == 0 else 3 * power - 1 + int(imaginary)
-
-
-def _polar_matrix(max_angular: int) -> np.ndarray:
-    matrix = _empty(max_angular)
-    for row, (degree, m) in enumerate(_columns(max_angular)):
-        for order, coefficient in enumerate(_polar_series(degree, abs(m))):
-            matrix[row, _column_of_z(order)] = coefficient
-    return matrix
+def _polynomials(max_angular: int) -> np.ndarray:
+    """A_lm and w_m, then dA_lm/dz, dw_m/dx and dw_m/dy: (5, M, 1 + P) coefficients."""
+    found = np.zeros((5, (max_angular + 1) ** 2, 1 + 3 * max(max_angular, 1)))
+    polar, azimuth, by_z, by_x, by_y = found
+    orders = [(degree, m) for degree in range(max_angular + 1) for m in range(-degree, degree + 1)]
+    for row, (degree, m) in enumerate(orders):
+        power = abs(m)
+        series = _polar_series(degree, power)
+        slopes = np.polynomial.chebyshev.chebder(series)
+        columns = [_column("z", order) for order in range(degree + 1)]
+        polar[row, columns[: len(series)]] = series
+        by_z[row, columns[: len(slopes)]] = slopes
+        part, other = ("imaginary", "real") if m < 0 else ("real", "imaginary")
+        azimuth[row, _column(part, power)] = 1.0
+        # with w = x + i y: d/dx w^p = p w^(p-1) has the same part, d/dy w^p = i p w^(p-1) the
+        # other one, and the real part of i times something imaginary has a minus
+        for by, of, sign in ((by_x, part, 1), (by_y, other, -1 if m > 0 else 1)):
+            # the imaginary part of w^0 is zero
+            if power > 1 or (power == 1 and of == "real"):
+                by[row, _column(of, power - 1)] = sign * power
+    return found
 
 
 def _polar_series(degree: int, m: int) -> np.ndarray:
@@ -197,42 +205,5 @@ def _polar_series(degree: int, m: int) -> np.ndarray:
     )
     legendre = np.polynomial.legendre.leg2poly([0.0] * degree + [1.0])
     series = np.polynomial.chebyshev.poly2cheb(np.polynomial.polynomial.polyder(legendre, m))
+    # for m > 0, the cosine and the sine share what a complex harmonic has
     return math.sqrt(norm if m == 0 else 2.0 * norm) * series
-
-
-def _azimuth_matrix(max_angular: int) -> np.ndarray:
-    matrix = _empty(max_angular)
-    for row, (_, m) in enumerate(_columns(max_angular)):
-        matrix[row, _column_of_xy(abs(m), imaginary=m < 0)] = 1.0
-    return matrix
-
-
-def _by_z(polar: np.ndarray) -> np.ndarray:
-    result = np.zeros_like(polar)
-    columns = [_column_of_z(order) for order in range((polar.shape[1] + 2) // 3)]
-    slopes = np.polynomial.chebyshev.chebder(polar[:, columns], axis=1)
-    result[:, columns[: slopes.shape[1]]] = slopes
-    return result
-
-
-def _by_x(azimuth: np.ndarray) -> np.ndarray:
-    """d/dx (x + i y)^p = p (x + i y)^(p - 1)."""
-    result = np.zeros_like(azimuth)
-    for power in range(1, (azimuth.shape[1] + 2) // 3):
-        for imaginary in (False, True):
-            if power > 1 or not imaginary:
-                source = azimuth[:, _column_of_xy(power, imaginary)]
-                result[:, _column_of_xy(power - 1, imaginary)] = power * source
-    return result
-
-
-def _by_y(azimuth: np.ndarray) -> np.ndarray:
-    """d/dy (x + i y)^p = i p (x + i y)^(p - 1)."""
-    result = np.zeros_like(azimuth)
-    for power in range(1, (azimuth.shape[1] + 2) // 3):
-        real = azimuth[:, _column_of_xy(power, imaginary=False)]
-        imaginary = azimuth[:, _column_of_xy(power, imaginary=True)]
-        result[:, _column_of_xy(power - 1, imaginary=False)] += power * imaginary
-        if power > 1:
-            result[:, _column_of_xy(power - 1, imaginary=True)] -= power * real
-    return result

@@ -1,18 +1,25 @@
 """The descriptors of an atom's neighborhood: what the networks read.
 
-Legend: A atoms, E edges, K slots of an atom, T species, W channels, F features.
+Legend: A atoms, E edges, K slots of an atom (expansion.py), T species, W channels, C coefficients,
+F features.
 """
 
 from typing import Any, Final
 
 import torch
 
-from mt_soap_bpnn.modules.basis import Basis
-from mt_soap_bpnn.modules.expansion import SphericalExpansion
-from mt_soap_bpnn.modules.neighborhoods import slots_of_edges, to_slots
+from mt_soap_bpnn.modules.expansion import (
+    FixedExpansion,
+    SphericalExpansion,
+    slots_of_edges,
+    to_slots,
+)
 from mt_soap_bpnn.modules.normalization import Normalization
-from mt_soap_bpnn.modules.padded import MAX_SLOTS, PaddedPowerSpectrum
-from mt_soap_bpnn.modules.power_spectrum import PowerSpectrum
+from mt_soap_bpnn.modules.power_spectrum import (
+    MAX_PADDED_SLOTS,
+    PaddedPowerSpectrum,
+    PowerSpectrum,
+)
 
 NUM_PSEUDO_SPECIES = 4
 
@@ -30,14 +37,13 @@ class OrthogonalDescriptor(torch.nn.Module):
     one_hot: torch.Tensor
     normalize: Final[bool]
 
-    def __init__(self, num_species: int, normalize: bool, **soap: Any) -> None:
-        """``soap`` are the arguments of the expansion."""
+    def __init__(self, num_species: int, normalize: bool, **radial: Any) -> None:
         super().__init__()
         self.normalize = normalize
-        self.expansion = SphericalExpansion(num_channels=num_species, **soap)
+        self.expansion = SphericalExpansion(num_channels=num_species, **radial)
         self.spectrum = PowerSpectrum(self.expansion.density_sizes)
         self.padded = PaddedPowerSpectrum(self.expansion, self.spectrum)
-        self.max_padded_slots = MAX_SLOTS
+        self.max_padded_slots = MAX_PADDED_SLOTS
         self.num_features = self.spectrum.num_features
         self.normalization = Normalization(self.num_features)
         one_hot = torch.eye(num_species, dtype=torch.float64)
@@ -54,10 +60,14 @@ class OrthogonalDescriptor(torch.nn.Module):
         slots_E, num_slots = slots_of_edges(centers_E, len(species_A))
         weights_EW = self.one_hot.index_select(0, species_A.index_select(0, neighbors_E))
         weights_AKW = to_slots(weights_EW, slots_E, len(species_A), num_slots, 0.0)
+        # TorchScript cannot compile the derivatives by hand; it leaves out what is below a
+        # condition of is_scripting() alone, and only that
         if torch.jit.is_scripting():
             features_AF = self.differentiable(vectors_E3, slots_E, weights_AKW)
+        elif self.training:
+            features_AF = _Features.apply(vectors_E3, slots_E, weights_AKW, self)
         else:
-            features_AF = self._by_mode(vectors_E3, slots_E, weights_AKW)
+            features_AF = self.differentiable(vectors_E3, slots_E, weights_AKW)
         return features_AF
 
     def differentiable(
@@ -79,18 +89,11 @@ class OrthogonalDescriptor(torch.nn.Module):
         :return: (F_old,) the index of each old feature
         """
         columns = self.spectrum.places(old.spectrum, places)
+        # what is new is one more group, behind those that there are
         groups = old.normalization.groups.max() + torch.ones(self.num_features, dtype=torch.int64)
         groups[columns] = old.normalization.groups
         self.normalization.set_groups(groups)
         return columns
-
-    @torch.jit.unused
-    def _by_mode(
-        self, vectors_E3: torch.Tensor, slots_E: torch.Tensor, weights_AKW: torch.Tensor
-    ) -> torch.Tensor:
-        if self.training:
-            return _Features.apply(vectors_E3, slots_E, weights_AKW, self)
-        return self.differentiable(vectors_E3, slots_E, weights_AKW)
 
 
 class EmbeddedDescriptor(torch.nn.Module):
@@ -102,11 +105,10 @@ class EmbeddedDescriptor(torch.nn.Module):
 
     normalize: Final[bool]
 
-    def __init__(self, num_species: int, normalize: bool, **soap: Any) -> None:
-        """``soap`` are the arguments of the expansion."""
+    def __init__(self, num_species: int, normalize: bool, **radial: Any) -> None:
         super().__init__()
         self.normalize = normalize
-        self.expansion = SphericalExpansion(num_channels=NUM_PSEUDO_SPECIES, **soap)
+        self.expansion = SphericalExpansion(num_channels=NUM_PSEUDO_SPECIES, **radial)
         self.spectrum = PowerSpectrum(self.expansion.density_sizes)
         self.num_features = self.spectrum.num_features
         self.normalization = Normalization(self.num_features)
@@ -141,8 +143,8 @@ class _FixedGeometry:
     ) -> None:
         self.spectrum = descriptor.spectrum
         self.normalization = descriptor.normalization if descriptor.normalize else None
-        self.basis = Basis(descriptor.expansion, vectors_E3, slots_E, weights_AKW)
-        self.c_AC = self.basis.coefficients()
+        self.expansion = FixedExpansion(descriptor.expansion, vectors_E3, slots_E, weights_AKW)
+        self.c_AC = self.expansion.coefficients()
         self.features_AF = self.spectrum(self.c_AC)
         if self.normalization is not None:
             self.features_AF, self.slopes = self.normalization.with_slope(self.features_AF)
@@ -151,11 +153,11 @@ class _FixedGeometry:
         """Gradient by the features (A, F) -> gradient by the vectors (E, 3)."""
         if self.normalization is not None:
             g_AF = self.normalization.change(self.features_AF, self.slopes, g_AF)
-        return self.basis.gradient(self.spectrum.gradient(self.c_AC, g_AF))
+        return self.expansion.gradient(self.spectrum.gradient(self.c_AC, g_AF))
 
     def change(self, dv_E3: torch.Tensor) -> torch.Tensor:
         """Change of the vectors (E, 3) -> change of the features (A, F)."""
-        change_AF = self.spectrum.change(self.c_AC, self.basis.change(dv_E3))
+        change_AF = self.spectrum.change(self.c_AC, self.expansion.change(dv_E3))
         if self.normalization is not None:
             change_AF = self.normalization.change(self.features_AF, self.slopes, change_AF)
         return change_AF
@@ -171,11 +173,12 @@ class _Features(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g_AF: torch.Tensor) -> Any:
+        # a function of its own, so that a loss of forces can go back through this gradient
         return _Gradient.apply(g_AF, ctx.geometry), None, None, None
 
 
 class _Gradient(torch.autograd.Function):
-    """Gradient by the features -> gradient by the vectors."""
+    """Gradient by the features -> gradient by the vectors, J^T g with the Jacobian J."""
 
     @staticmethod
     def forward(ctx: Any, g_AF: torch.Tensor, geometry: _FixedGeometry) -> torch.Tensor:
@@ -184,4 +187,5 @@ class _Gradient(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dv_E3: torch.Tensor) -> Any:
+        # the gradient is linear in g, so that this is J dv; J itself is taken as constant
         return ctx.geometry.change(dv_E3), None

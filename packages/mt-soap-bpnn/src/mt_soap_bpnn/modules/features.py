@@ -1,9 +1,14 @@
-"""The whole way from edges to the features of atoms."""
+"""The whole way from edges to the features of atoms that heads read.
+
+Legend: A atoms, E edges, F features of the descriptor, H neurons.
+"""
+
+from typing import Any
 
 import torch
 
+from mt_shared.model import SpeciesLinear
 from mt_soap_bpnn.modules.descriptor import EmbeddedDescriptor, OrthogonalDescriptor
-from mt_soap_bpnn.modules.networks import FeatureNetwork
 
 
 class SoapFeatures(torch.nn.Module):
@@ -16,30 +21,17 @@ class SoapFeatures(torch.nn.Module):
 
     def __init__(
         self,
-        cutoff: float,
-        width: float,
-        max_radial: int,
-        max_angular: int,
         num_species: int,
         num_layers: int,
         num_neurons: int,
         layernorm: bool,
         legacy: bool,
-        gaussian_width: float = 0.0,
-        scaling: tuple[float, float] | None = None,
+        **radial: Any,
     ) -> None:
+        """``radial`` are the arguments of the radial functions, ``LaplacianEigenstates``."""
         super().__init__()
         descriptor = OrthogonalDescriptor if legacy else EmbeddedDescriptor
-        self.descriptor = descriptor(
-            num_species,
-            layernorm,
-            cutoff=cutoff,
-            width=width,
-            max_radial=max_radial,
-            max_angular=max_angular,
-            gaussian_width=gaussian_width,
-            scaling=scaling,
-        )
+        self.descriptor = descriptor(num_species, layernorm, **radial)
         self.num_networks = num_species if legacy else 1
         self.network = FeatureNetwork(
             self.descriptor.num_features, num_neurons, num_layers, self.num_networks, layernorm
@@ -61,14 +53,26 @@ class SoapFeatures(torch.nn.Module):
         """
         return self.network(self.descriptor(vectors, centers, neighbors, species), counts)
 
-    @torch.jit.unused
-    def grow_from(
-        self, old: "SoapFeatures", places: torch.Tensor
-    ) -> dict[tuple[int, int], torch.Tensor]:
-        """Where the features of fewer species are, by their number there and here."""
-        descriptor, before = self.descriptor, old.descriptor
-        if not isinstance(descriptor, OrthogonalDescriptor):
-            return {}
-        assert isinstance(before, OrthogonalDescriptor)
-        columns = descriptor.grow_from(before, places)
-        return {(before.num_features, descriptor.num_features): columns}
+
+class FeatureNetwork(torch.nn.Module):
+    """Linear layers, each followed by SiLU; for each species its own, or one for all (one species).
+
+    Only the first layer may have a bias: it stands for the shift of a layer normalization.
+    """
+
+    def __init__(
+        self, in_features: int, num_neurons: int, num_layers: int, num_species: int, bias: bool
+    ) -> None:
+        super().__init__()
+        sizes = [in_features] + [num_neurons] * num_layers
+        self.num_features = sizes[-1]
+        self.layers = torch.nn.ModuleList(
+            SpeciesLinear(sizes[i], sizes[i + 1], num_species, bias=bias and i == 0)
+            for i in range(num_layers)
+        )
+
+    def forward(self, x: torch.Tensor, counts: list[int]) -> torch.Tensor:
+        """(A, F) -> (A, H), or as it is without layers."""
+        for layer in self.layers:
+            x = torch.nn.functional.silu(layer(x, counts))
+        return x

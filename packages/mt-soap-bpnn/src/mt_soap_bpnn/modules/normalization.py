@@ -32,6 +32,7 @@ class Normalization(torch.nn.Module):
     @torch.jit.unused
     def set_groups(self, groups: torch.Tensor) -> None:
         """Normalize by these groups, numbered from zero, (F,) int64."""
+        # stable: within its group, a feature keeps its place
         order = torch.argsort(groups, stable=True)
         self.register_buffer("groups", groups, persistent=False)
         self.register_buffer("order", order, persistent=False)
@@ -40,14 +41,10 @@ class Normalization(torch.nn.Module):
 
     def forward(self, x_AF: torch.Tensor) -> torch.Tensor:
         """(A, F) -> (A, F)."""
-        if len(self.sizes) == 1:
-            y_AF = torch.nn.functional.layer_norm(x_AF, x_AF.shape[1:], eps=self.epsilon)
-        else:
-            parts: list[torch.Tensor] = []
-            for x in x_AF.index_select(1, self.order).split_with_sizes(self.sizes, dim=1):
-                parts.append(torch.nn.functional.layer_norm(x, x.shape[1:], eps=self.epsilon))
-            y_AF = torch.cat(parts, dim=1).index_select(1, self.inverse)
-        return y_AF
+        parts: list[torch.Tensor] = []
+        for x in self._split(x_AF):
+            parts.append(torch.nn.functional.layer_norm(x, x.shape[1:], eps=self.epsilon))
+        return self._join(parts)
 
     @torch.jit.unused
     def with_slope(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -55,7 +52,8 @@ class Normalization(torch.nn.Module):
         parts, slopes = [], []
         for x in self._split(x_AF):
             x = x - x.mean(dim=1, keepdim=True)
-            slopes.append(self._inverse_deviation(x))
+            variance_A1 = (torch.linalg.vecdot(x, x) / x.shape[1]).unsqueeze(1)
+            slopes.append((variance_A1 + self.epsilon).rsqrt())
             parts.append(x.mul_(slopes[-1]))
         return self._join(parts), slopes
 
@@ -63,7 +61,10 @@ class Normalization(torch.nn.Module):
     def change(
         self, y_AF: torch.Tensor, slopes: list[torch.Tensor], dx_AF: torch.Tensor
     ) -> torch.Tensor:
-        """The change of the result with that of the features; symmetric, so also the gradient."""
+        """The change of the result with that of the features; symmetric, so also the gradient.
+
+        dy = slope (dx - mean(dx) - y mean(y dx)).
+        """
         parts = []
         for y, slope_A1, dx in zip(self._split(y_AF), slopes, self._split(dx_AF)):
             along_A1 = torch.linalg.vecdot(y, dx).unsqueeze(1) / y.shape[1]
@@ -71,16 +72,13 @@ class Normalization(torch.nn.Module):
             parts.append(change.mul_(slope_A1))
         return self._join(parts)
 
-    def _split(self, x_AF: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def _split(self, x_AF: torch.Tensor) -> list[torch.Tensor]:
+        """The features of each group; with one group they are in order, and nothing is copied."""
         if len(self.sizes) == 1:
-            return (x_AF,)
-        return x_AF.index_select(1, self.order).split(self.sizes, dim=1)
+            return [x_AF]
+        return list(x_AF.index_select(1, self.order).split_with_sizes(self.sizes, dim=1))
 
     def _join(self, parts: list[torch.Tensor]) -> torch.Tensor:
         if len(parts) == 1:
             return parts[0]
         return torch.cat(parts, dim=1).index_select(1, self.inverse)
-
-    def _inverse_deviation(self, centered_AF: torch.Tensor) -> torch.Tensor:
-        variance_A1 = torch.linalg.vecdot(centered_AF, centered_AF) / centered_AF.shape[1]
-        return (variance_A1 + self.epsilon).rsqrt().unsqueeze(1)

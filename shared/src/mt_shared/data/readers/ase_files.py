@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,48 +10,55 @@ from typing import Any
 import numpy as np
 
 from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.columns import (
+from mt_shared.data.readers.columns import ColumnSpec
+from mt_shared.data.readers.comment_line import looks_like_label, numbers_of_object
+from mt_shared.data.readers.keyed_piece import (
     ALL_FRAMES,
     RESULTS_PER_ATOM,
     STRUCTURE_KEYS,
-    Frames,
-    FramesBuilder,
-    Layout,
-    Wanted,
+    KeyedPiece,
+    KeyedPieceBuilder,
+    KeyPlaces,
 )
-from mt_shared.data.readers.comment_line import looks_like_label
+from mt_shared.data.structures import Structures, offsets_from_counts
 from mt_shared.errors import DataError
 
-# Frames whose ``Atoms`` objects are in memory together.
+# Structures whose ``Atoms`` objects are in memory together.
 CHUNK_FRAMES = 1000
 
 
 def read_with_ase(
-    path: Path, wanted: Wanted, size: int = ALL_FRAMES, first_frame: int = 0
-) -> Iterator[Frames]:
-    """Pieces of ``size`` frames, with the numbers of the wanted keys.
+    path: Path, columns: Sequence[ColumnSpec], size: int = ALL_FRAMES, first_frame: int = 0
+) -> Iterator[KeyedPiece]:
+    """Pieces of ``size`` frames, with the numbers of the columns.
 
     :param first_frame: where to begin, for a file whose first part another reader took
     :raises DataError: if ASE cannot read the file
     """
-    builder = FramesBuilder(path.name)
+    builder = KeyedPieceBuilder(path.name, columns)
     images = _images(path, first_frame)
-    while chunk := list(islice(images, min(CHUNK_FRAMES, size - builder.num_frames))):
-        _add_chunk(builder, chunk, wanted)
+    while chunk := list(islice(images, min(CHUNK_FRAMES, size - builder.num_structures))):
+        _add_images(builder, chunk)
         first_frame += len(chunk)
-        if builder.num_frames == size:
+        if builder.num_structures == size:
             yield builder.build()
-            builder = FramesBuilder(path.name)
+            builder = KeyedPieceBuilder(path.name, columns)
     if first_frame == 0:
         raise DataError(f"'{path}' holds no structures")
-    if builder.num_frames:
+    if builder.num_structures:
         yield builder.build()
 
 
 def _images(path: Path, frame: int) -> Iterator[Any]:
     """ASE's ``Atoms``, one by one, with an error that says where reading stopped."""
+    from ase.io import iread
+
     try:
-        for image in _database(path) if path.suffix == ".db" else _file(path, frame):
+        if path.suffix == ".db":
+            images = _database(path)
+        else:
+            images = iread(str(path), f"{frame}:", do_not_split_by_at_sign=True)
+        for image in images:
             yield image
             frame += 1
     # ASE's readers raise anything: KeyError, IndexError, AssertionError, their own classes.
@@ -64,12 +71,6 @@ def _images(path: Path, frame: int) -> Iterator[Any]:
             ) from error
         what = f"ASE stops here ({type(error).__name__}: {reason})"
         raise frame_error(path.name, frame, what, "the file is cut off or damaged") from error
-
-
-def _file(path: Path, first_frame: int) -> Iterator[Any]:
-    from ase.io import iread
-
-    yield from iread(str(path), f"{first_frame}:", do_not_split_by_at_sign=True)
 
 
 def _database(path: Path) -> Iterator[Any]:
@@ -87,26 +88,18 @@ def _database(path: Path) -> Iterator[Any]:
             last_id = rows[-1].id
 
 
-def _add_chunk(builder: FramesBuilder, images: list[Any], wanted: Wanted) -> None:
-    frames = [_Frame(image) for image in images]
-    for frame in frames:
-        if builder.add_layout(frame.layout):
-            builder.add_label_keys(frame.label_keys)
-    for key in wanted.system:
-        builder.add_system_values(key, [_numbers(f.system.get(key, ())) for f in frames])
-    counts = np.array([len(image) for image in images], dtype=np.int64)
-    starts = np.cumsum(counts) - counts
-    for key in wanted.atom:
-        for i, frame in enumerate(frames):
-            if key in frame.atom:
-                atoms = np.arange(counts[i]) + starts[i]
-                builder.add_atom_block(key, _numbers(frame.atom[key]), np.array([i]), atoms)
-    builder.end_chunk(
-        positions=np.concatenate([image.positions for image in images]),
-        types=np.concatenate([image.numbers for image in images]).astype(np.int32),
-        cells=np.stack([image.cell.array for image in images]),
-        pbc=np.stack([image.pbc for image in images]),
-        counts=counts,
+def _add_images(builder: KeyedPieceBuilder, images: list[Any]) -> None:
+    for image in images:
+        _add_labels(builder, image)
+    counts = [len(image) for image in images]
+    builder.add_structures(
+        Structures(
+            positions=np.concatenate([image.positions for image in images]),
+            types=np.concatenate([image.numbers for image in images]).astype(np.int32),
+            cells=np.stack([image.cell.array for image in images]),
+            pbc=np.stack([image.pbc for image in images]),
+            offsets=offsets_from_counts(counts),
+        )
     )
     for image in images:
         # ASE's calculators refer to themselves: emptied, they and their arrays are freed now, and
@@ -115,31 +108,27 @@ def _add_chunk(builder: FramesBuilder, images: list[Any], wanted: Wanted) -> Non
             vars(image.calc).clear()
 
 
-class _Frame:
+def _add_labels(builder: KeyedPieceBuilder, image: Any) -> None:
     """The keys of one ``Atoms``: those of its calculator win over ``info`` and ``arrays``."""
+    results = dict(image.calc.results) if image.calc is not None else {}
+    results = {key: value for key, value in results.items() if value is not None}
+    arrays = {key: value for key, value in image.arrays.items() if key != "numbers"}
+    per_atom, per_structure = dict(arrays), dict(image.info)
+    for key, value in results.items():
+        (per_atom if key in RESULTS_PER_ATOM else per_structure)[key] = value
 
-    def __init__(self, image: Any) -> None:
-        results = dict(image.calc.results) if image.calc is not None else {}
-        results = {key: value for key, value in results.items() if value is not None}
-        per_atom = {key: value for key, value in results.items() if key in RESULTS_PER_ATOM}
-        per_system = {key: value for key, value in results.items() if key not in RESULTS_PER_ATOM}
-        arrays = {key: value for key, value in image.arrays.items() if key != "numbers"}
-        self.system = {**image.info, **per_system}
-        self.atom = {**arrays, **per_atom}
-        self.layout = Layout(tuple(image.info), tuple(arrays), tuple(results))
-        self.label_keys = [
+    if builder.add_keys(KeyPlaces(tuple(image.info), tuple(arrays), tuple(results))):
+        builder.add_label_keys(
             key
-            for key, value in {**self.system, **self.atom}.items()
+            for key, value in {**per_structure, **per_atom}.items()
             if key not in STRUCTURE_KEYS and (key in results or looks_like_label(value))
-        ]
-
-
-def _numbers(value: Any) -> Any:
-    """Numbers as an array; None for what is no number; () where there is nothing."""
-    if isinstance(value, tuple) and value == ():
-        return ()
-    try:
-        array = np.asarray(value)
-    except ValueError:  # a ragged list
-        return None
-    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+        )
+    for spec, column in builder.columns.items():
+        values, num_rows = (per_atom, len(image)) if spec.per_atom else (per_structure, 1)
+        if spec.key not in values:
+            column.add_missing(1, num_rows)
+            continue
+        numbers = numbers_of_object(values[spec.key])
+        if numbers is not None and not spec.per_atom:
+            numbers = numbers[None]
+        column.add(numbers, 1, num_rows)

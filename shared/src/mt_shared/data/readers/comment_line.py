@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# A word without quotes; a value is one, or anything in quotes, braces or brackets that neither
+# nests nor has escapes; a key without a value is a flag.
 _BARE = r"[^\s=\"'{}\[\]\\]+"
 _VALUE = rf"{_BARE}|\"[^\"\\]*\"|'[^'\\]*'|{{[^}}\\]*}}|\[[^\]\\]*\]"
 _PAIR = re.compile(rf"({_BARE})(?:=({_VALUE}))?(?:\s+|$)")
@@ -31,6 +33,7 @@ def parse_comment(line: str) -> dict[str, Any]:
     pairs = {}
     position = 0
     for match in _PAIR.finditer(line):
+        # A gap between two pairs is what this pattern does not know.
         if match.start() != position:
             break
         position = match.end()
@@ -46,30 +49,26 @@ def parse_comment(line: str) -> dict[str, Any]:
 def numbers_of(value: Any) -> NDArray[np.float64] | None:
     """The numbers that a value of the comment line is: () one, (n,) a list; None: no number."""
     if not isinstance(value, str):
-        return _numbers_of_object(value)
-    if value.startswith("_JSON "):
-        return _numbers_of_json(value)
-    words = [word for word in _NUMBER_SEPARATOR.split(value) if word]
+        return numbers_of_object(value)
+    if value.startswith("_JSON "):  # how ASE writes nested lists and dictionaries
+        try:
+            return numbers_of_object(json.loads(value.removeprefix("_JSON ")))
+        except json.JSONDecodeError:
+            return None
     try:
-        numbers = np.array([float(word) for word in words])
+        numbers = np.array([float(word) for word in _NUMBER_SEPARATOR.split(value) if word])
     except ValueError:
         return None
     return numbers[0:1].reshape(()) if len(numbers) == 1 else numbers
 
 
-def _numbers_of_object(value: Any) -> NDArray[np.float64] | None:
+def numbers_of_object(value: Any) -> NDArray[np.float64] | None:
+    """The numbers that an object of Python is, None if it is something else."""
     try:
         array = np.asarray(value)
     except ValueError:  # a ragged list
         return None
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
-
-
-def _numbers_of_json(value: str) -> NDArray[np.float64] | None:
-    try:
-        return _numbers_of_object(json.loads(value.removeprefix("_JSON ")))
-    except json.JSONDecodeError:
-        return None
 
 
 def looks_like_label(value: Any) -> bool:

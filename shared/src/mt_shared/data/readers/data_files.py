@@ -6,12 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from mt_shared.data.readers.ase_files import read_with_ase
-from mt_shared.data.readers.columns import Frames, Layout, Wanted
+from mt_shared.data.readers.columns import ColumnSpec
 from mt_shared.data.readers.extended_xyz import read_extended_xyz
-from mt_shared.data.readers.metatensor_files import TensorMapFile
+from mt_shared.data.readers.keyed_piece import KeyedPiece, KeyPlaces
 from mt_shared.data.readers.metatomic_files import read_system
 from mt_shared.data.readers.xyz_text import IrregularXyz
 from mt_shared.errors import DataError, did_you_mean
@@ -34,23 +32,24 @@ def reader_of(path: str, reader: str | None) -> str:
     return reader
 
 
-def read_frames(path: str, reader: str | None, wanted: Wanted, size: int) -> Iterator[Frames]:
+def read_pieces(
+    path: str, reader: str, columns: tuple[ColumnSpec, ...], size: int
+) -> Iterator[KeyedPiece]:
     """Structures and keyed labels of a file, in pieces of ``size`` frames; the last may be less."""
     file = check_file(path)
-    if reader_of(path, reader) == "metatensor":
-        layout = Layout((), (), ())
-        index = np.zeros(1, dtype=np.int32)
-        yield Frames(file.name, read_system(file), {}, {}, (layout,), index, ())
+    if reader == "metatensor":
+        no_keys = (KeyPlaces((), (), ()),)
+        yield KeyedPiece(file.name, read_system(file), {}, no_keys, ())
     elif file.suffix in _XYZ_SUFFIXES:
-        yield from _read_xyz(file, wanted, size)
+        yield from _read_xyz(file, columns, size)
     else:
-        yield from read_with_ase(file, wanted, size)
+        yield from read_with_ase(file, columns, size)
 
 
-def _read_xyz(file: Path, wanted: Wanted, size: int) -> Iterator[Frames]:
+def _read_xyz(file: Path, columns: tuple[ColumnSpec, ...], size: int) -> Iterator[KeyedPiece]:
     num_frames = 0
     try:
-        for piece in read_extended_xyz(file, wanted, size):
+        for piece in read_extended_xyz(file, columns, size):
             yield piece
             num_frames += piece.structures.num_systems
         return
@@ -58,12 +57,8 @@ def _read_xyz(file: Path, wanted: Wanted, size: int) -> Iterator[Frames]:
         pass
     except UnicodeDecodeError as error:
         raise DataError(f"'{file}' is no text; expected extended xyz") from error
-    yield from read_with_ase(file, wanted, size, first_frame=num_frames)
-
-
-def read_tensor_map(path: str) -> TensorMapFile:
-    """Labels in a file of metatensor."""
-    return TensorMapFile(check_file(path))
+    # ASE begins where the pieces end, so that no frame is lost or there twice.
+    yield from read_with_ase(file, columns, size, first_frame=num_frames)
 
 
 def check_file(path: str) -> Path:

@@ -1,207 +1,145 @@
-"""From the columns of files to the labels of targets.
-
-Letters of shapes: A atoms, P sub-targets, S structures.
-"""
+"""The labels of targets: gaps are refused or counted, and a user is told what is odd."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.contract import target_type_from_dict
 from mt_shared.data.dataset import (
     FOUND,
     MISSING,
     NOT_FINITE,
-    VALUES,
     Status,
     TargetLabels,
     finite_per_system,
 )
 from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.columns import Frames, Shape
-from mt_shared.data.readers.label_checks import (
-    Label,
+from mt_shared.data.readers.label_requests import (
     LabelFile,
-    check_same_atoms,
-    check_shapes,
-    refuse_missing,
-    refuse_not_finite,
+    LabelRequest,
+    StructurePiece,
+    requests_of,
 )
-from mt_shared.data.readers.metatensor_files import Block, TensorMapFile
-from mt_shared.data.readers.selection import Selection
-from mt_shared.data.structures import MIN_CELL_VOLUME, Structures
-from mt_shared.options import GradientSpec, TargetSpec
+from mt_shared.options import TargetSpec
 
 # Relative difference of a stress from its transpose that rounding in a file does not explain.
 SYMMETRY_TOLERANCE = 1e-6
 
-PART_OF_KIND = {"forces": "positions", "stress": "strain", "virial": "strain"}
-
-# Where the six numbers of Voigt's notation (xx, yy, zz, yz, xz, xy) are in the matrix.
-_VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
-
 
 @dataclass
 class LabelBuilder:
-    """Makes the labels of the chosen frames, and notes what a user should be told.
+    """Makes the labels of the chosen structures of a piece.
 
-    :param source: name of the file of structures
-    :param structures: all structures of that file, or of a piece of it
-    :param chosen: the frames that are meant
-    :param find: gives what a target or a gradient is read from: the same frames of its file
+    :param find: gives the file that a label is read from, at the same frames
+    :param status: of each label by target and part, filled as labels are built
+    :param notes: what a user should be told, likewise
     """
 
-    source: str
-    structures: Structures
-    chosen: Selection
-    find: Callable[[TargetSpec | GradientSpec], LabelFile]
+    piece: StructurePiece
+    find: Callable[[LabelRequest], LabelFile]
     status: Status = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self._atoms = self.structures.atom_indices(self.chosen.rows)
-        self._chosen_structures = self.structures.subset(self.chosen.rows)
-
     def build(self, target: TargetSpec) -> TargetLabels:
         """Values and gradients of one target."""
-        values = self._values(target)
-        gradients: dict[str, NDArray[np.float64]] = {}
-        kinds: dict[str, str] = {}
-        for gradient in target.gradients:
-            part = PART_OF_KIND[gradient.kind]
-            array = None if part in gradients else self._gradient(target, gradient)
+        values, *gradients = requests_of(target)
+        array = self._read(values)
+        assert array is not None, "the options ask for the values of each target"
+        labels = TargetLabels(array, sample_kind=target.sample_kind, unit=target.unit)
+        for request in gradients:
+            # A stress and a virial are one label: the first that the file has counts.
+            array = None if request.part in labels.gradients else self._read(request)
             if array is not None:
-                gradients[part], kinds[part] = array, gradient.kind
-        return TargetLabels(values, gradients, target.sample_kind, target.unit, kinds)
+                labels.gradients[request.part] = array
+                labels.gradient_kinds[request.part] = request.kind
+        return labels
 
-    def _values(self, target: TargetSpec) -> NDArray[np.float64]:
-        target_type = target_type_from_dict(target.type)
-        shape = (*target_type.components, target.num_subtargets)
-        file = self.find(target)
-        label = Label(target.name, target.key, file, target.sample_kind == "atom")
-        if isinstance(file, TensorMapFile):
-            piece = file.piece(self.structures, self.chosen)
-            block = piece.values(target_type, label.per_atom, shape[-1])
-        else:
-            block = self._keyed_block(label, shape, accepted_shapes(shape))
-        return self._checked(label, (target.name, VALUES), block, target.allow_missing)
+    def _read(self, request: LabelRequest) -> NDArray[np.float64] | None:
+        """The chosen structures' labels; None if none has it and the options do not insist."""
+        piece, file = self.piece, self.find(request)
+        block = file.labels(request, piece)
+        self.notes += block.notes
+        found = block.found[piece.rows]
+        # what cannot be there is not missing, even where the options ask for it
+        excused = np.zeros_like(found) if block.impossible is None else block.impossible[piece.rows]
+        if not found.any() and ((excused.any() and excused.all()) or not request.required):
+            return None
+        if not request.required:
+            lacking = piece.frames[~found]
+            if len(lacking):
+                self.notes.append(
+                    f"{file.source}: {piece.share(len(lacking))} lack the {request.name}, "
+                    f"frame {lacking[0]} for one; the others have it, and it is used there"
+                )
 
-    def _gradient(self, target: TargetSpec, gradient: GradientSpec) -> NDArray[np.float64] | None:
-        """dE/dr or dE/dstrain; None if no frame has it and the options do not insist."""
-        part = PART_OF_KIND[gradient.kind]
-        file = self.find(gradient)
-        label = Label(f"{target.name} {gradient.kind}", gradient.key, file, part == "positions")
-        if isinstance(file, TensorMapFile):
-            block = file.piece(self.structures, self.chosen).gradient(part)
-        elif gradient.kind == "forces":
-            block = self._keyed_block(label, (3,), ((3,),))
-            block = Block(-block.values, block.found)
-        else:
-            block = self._keyed_strain(label, gradient)
-        if not gradient.required:
-            found = block.found[self.chosen.rows]
-            if not found.any():
-                return None
-            self._note_partly_missing(label, found)
-        array = self._checked(
-            label, (target.name, part), block, target.allow_missing, gradient.required
-        )
-        return self._symmetric(label, array) if part == "strain" else array
+        rows = piece.structures.atom_indices(piece.rows) if request.per_atom else piece.rows
+        values = block.values[rows]
+        finite = finite_per_system(values, piece.chosen if request.per_atom else None)
+        if not request.target.allow_missing:
+            if request.required:
+                self._refuse_missing(request, file, found | excused)
+            self._refuse_not_finite(request, file, values, found & ~finite)
+        status = np.where(found, np.where(finite, FOUND, NOT_FINITE), MISSING)
+        self.status[request.target.name, request.part] = status
+        values = np.where(np.isfinite(values), values, np.nan)
+        return self._symmetric(request, file.source, values) if request.part == "strain" else values
 
-    def _keyed_block(self, label: Label, shape: Shape, accepted: tuple[Shape, ...]) -> Block:
-        """Numbers (S, shape) or (A, shape) of a key."""
-        assert isinstance(label.file, Frames)
-        check_same_atoms(label, self.structures, self.source, self.chosen.first_frame)
-        column = label.file.column(label.key, label.per_atom)
-        check_shapes(label, column, accepted, self.chosen)
-        return Block(column.dense(shape, accepted), column.found)
+    def _refuse_missing(
+        self, request: LabelRequest, file: LabelFile, found: NDArray[np.bool_]
+    ) -> None:
+        """Refuse the first chosen structure whose label is neither found nor excused."""
+        lacking = self.piece.rows[~found]
+        if not len(lacking):
+            return
+        what = f"'{request.key}' of target '{request.name}' is missing"
+        what += f" ({self.piece.share(len(lacking))} lack it)"
+        what += file.hint(request.key, lacking[0])
+        todo = "name the right key, or set allow_missing: true for this target"
+        raise frame_error(file.source, lacking[0] + self.piece.first_frame, what, todo)
 
-    def _keyed_strain(self, label: Label, gradient: GradientSpec) -> Block:
-        """dE/dstrain (S, 3, 3): minus the virial, or the stress times the volume."""
-        assert isinstance(label.file, Frames)
-        check_same_atoms(label, self.structures, self.source, self.chosen.first_frame)
-        column = label.file.column(label.key, per_atom=False)
-        accepted = ((3, 3), (9,), (6,))
-        check_shapes(label, column, accepted, self.chosen)
-        block = Block(column.dense((3, 3), accepted, _matrices), column.found)
-        if gradient.kind == "virial":
-            return Block(-block.values, block.found)
-        return self._times_volume(label, block, gradient.required)
-
-    def _times_volume(self, label: Label, stress: Block, required: bool) -> Block:
-        volumes = self.structures.volumes
-        # The stress of a structure without a cell may be there if it is NaN: it says nothing.
-        useless = stress.found & (volumes < MIN_CELL_VOLUME)
-        wrong = useless & np.isfinite(stress.values).any(axis=(1, 2))
-        bad = self.chosen.frames[wrong[self.chosen.rows]]
-        if len(bad) and required:
-            what = f"target '{label.name}' has a value, and the structure has no cell"
-            todo = "give a cell (Lattice), or read the virial (virial: instead of stress:)"
-            raise frame_error(self.source, bad[0], what, todo)
-        if len(bad):
-            self.notes.append(
-                f"{label.source}: the {label.name} of {len(bad)} frames without a cell is not "
-                f"used, frame {bad[0]} for one"
-            )
-        found = stress.found if required else stress.found & ~useless
-        values = np.where(found[:, None, None], stress.values * volumes[:, None, None], np.nan)
-        return Block(values, found)
-
-    def _checked(
+    def _refuse_not_finite(
         self,
-        label: Label,
-        part: tuple[str, str],
-        block: Block,
-        allow_missing: bool,
-        required: bool = True,
+        request: LabelRequest,
+        file: LabelFile,
+        values: NDArray[np.float64],
+        bad: NDArray[np.bool_],
+    ) -> None:
+        """Refuse the first chosen structure whose label is NaN or infinite.
+
+        :param values: (S, ...) or (A, ...) labels of the chosen structures
+        :param bad: (S,) which of them have a number that is not finite
+        """
+        systems = np.flatnonzero(bad)
+        if not len(systems):
+            return
+        where = ""
+        if request.per_atom:
+            start, stop = self.piece.chosen.offsets[systems[0] : systems[0] + 2]
+            rows = values[start:stop].reshape(stop - start, -1)
+            where = f" at atom {np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]}"
+        what = f"'{request.key}' of target '{request.name}' is NaN or infinite{where}"
+        what += f" ({self.piece.share(len(systems))} have such a label)"
+        todo = "remove these frames, or set allow_missing: true for this target"
+        raise frame_error(file.source, self.piece.frames[systems[0]], what, todo)
+
+    def _symmetric(
+        self, request: LabelRequest, source: str, strain: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The chosen frames' labels; counts gaps, and refuses them unless they are allowed."""
-        values = block.values[self._atoms if label.per_atom else self.chosen.rows]
-        found = block.found[self.chosen.rows]
-        finite = finite_per_system(values, self._chosen_structures if label.per_atom else None)
-        if required and not allow_missing:
-            refuse_missing(label, found, self.chosen)
-        if not allow_missing:
-            refuse_not_finite(label, values, found & ~finite, self.chosen, self._chosen_structures)
-        self.status[part] = np.where(found, np.where(finite, FOUND, NOT_FINITE), MISSING)
-        return np.where(np.isfinite(values), values, np.nan)
-
-    def _note_partly_missing(self, label: Label, found: NDArray[np.bool_]) -> None:
-        lacking = self.chosen.frames[~found]
-        if len(lacking):
-            self.notes.append(
-                f"{label.source}: {self.chosen.share(len(lacking))} lack the {label.name}, "
-                f"frame {lacking[0]} for one; the others have it, and it is used there"
-            )
-
-    def _symmetric(self, label: Label, strain: NDArray[np.float64]) -> NDArray[np.float64]:
         """The symmetric part; rotational invariance of the energy forbids any other."""
         transposed = strain.transpose(0, 2, 1)
         difference = np.abs(strain - transposed).max(axis=(1, 2))
         scale = np.abs(strain).max(axis=(1, 2))
+        # A product, no quotient: zeros have no relative difference. NaN is larger than nothing.
         bad = np.flatnonzero(difference > SYMMETRY_TOLERANCE * scale)
         if len(bad):
             relative = difference[bad] / scale[bad]
-            worst = self.chosen.frames[bad[relative.argmax()]]
+            worst = self.piece.frames[bad[relative.argmax()]]
             self.notes.append(
-                f"{label.source}: the {label.name} of {len(bad)} frames is not symmetric, most so "
+                f"{source}: the {request.name} of {len(bad)} frames is not symmetric, most so "
                 f"in frame {worst} (by {relative.max():.1e} of its largest entry); the symmetric "
                 "part is used"
             )
         return (strain + transposed) / 2
-
-
-def accepted_shapes(shape: Shape) -> tuple[Shape, ...]:
-    """Shapes in a file that stand for ``shape`` (components, sub-targets), the usual one first."""
-    without_subtargets = (shape[:-1],) if shape[-1] == 1 else ()
-    return tuple(dict.fromkeys((*without_subtargets, shape, (prod(shape),))))
-
-
-def _matrices(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 3, 3) of (n, 6) in Voigt's order, (n, 9) or (n, 3, 3)."""
-    return values[:, _VOIGT] if values.shape[1:] == (6,) else values.reshape(-1, 3, 3)

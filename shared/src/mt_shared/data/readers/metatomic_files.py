@@ -14,8 +14,13 @@ from mt_shared.errors import DataError
 
 def read_system(path: Path) -> Structures:
     """The structure in a file that ``metatomic.torch.save`` wrote."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"'{path}' is no file of metatensor, or it is cut off") from error
+    # By numpy: metatomic refuses a file by its suffix, and could not say that it holds labels.
     arrays = {}
-    with _open_archive(path) as archive:
+    with archive:
         if "positions.npy" not in archive.namelist():
             raise DataError(
                 f"'{path}' holds no structure; expected a file of metatomic.torch.save (one "
@@ -31,10 +36,3 @@ def read_system(path: Path) -> Structures:
         pbc=arrays["pbc"].astype(bool)[None],
         offsets=np.array([0, len(arrays["types"])], dtype=np.int64),
     )
-
-
-def _open_archive(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise DataError(f"'{path}' is no file of metatensor, or it is cut off") from error

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from mt_shared.data.dataset import Dataset
 from mt_shared.data.indices import FrameNumbers, read_frame_numbers
-from mt_shared.data.readers.columns import ALL_FRAMES, Frames
 from mt_shared.data.readers.dataset_files import DatasetFiles
+from mt_shared.data.readers.keyed_piece import ALL_FRAMES
+from mt_shared.data.readers.label_requests import StructurePiece
 from mt_shared.data.readers.labels import LabelBuilder
-from mt_shared.data.readers.selection import Selection
+from mt_shared.data.sampling import cut_batches
 from mt_shared.data.structures import check_structures
 from mt_shared.options import DatasetSpec
 
@@ -41,11 +42,13 @@ def read_chunks(spec: DatasetSpec, size: int) -> Iterator[Dataset]:
     assert size >= 1, "a chunk holds at least one structure"
     indices = _indices(spec)
     if indices is None or indices.in_order:
+        # Chunks are cut where the file is: one of which no structure is chosen is skipped.
         yield from (dataset for dataset in _read(spec, indices, size) if len(dataset))
         return
     (whole,) = _read(spec, indices, ALL_FRAMES)
-    for start in range(0, len(whole), size):
-        yield whole.subset(np.arange(start, min(start + size, len(whole))))
+    num_atoms = torch.from_numpy(whole.structures.atoms_per_system)
+    for chunk in cut_batches(torch.arange(len(whole)), num_atoms, size, max_atoms=None):
+        yield whole.subset(chunk.numpy())
 
 
 def _indices(spec: DatasetSpec) -> FrameNumbers | None:
@@ -55,53 +58,45 @@ def _indices(spec: DatasetSpec) -> FrameNumbers | None:
 
 
 def _read(spec: DatasetSpec, indices: FrameNumbers | None, size: int) -> Iterator[Dataset]:
-    """The chosen frames of each ``size`` frames of the file, be they none."""
+    """The chosen structures of each ``size`` frames of the file, be they none."""
     files = DatasetFiles(spec, size)
-    for piece in files.pieces():
-        num_frames = piece.structures.num_systems
-        first = files.num_frames - num_frames
-        whole = first == 0 and num_frames < size
-        if whole and indices is not None:
-            indices.check_range(num_frames)
-        yield _dataset(
-            spec, files, piece, Selection(_rows(indices, first, num_frames), first, whole)
-        )
+    for keyed in files.pieces():
+        num_structures = keyed.structures.num_systems
+        first = files.num_frames - num_structures
+        is_whole = first == 0 and num_structures < size
+        rows = np.arange(num_structures)
+        if indices is not None:
+            # Only of the whole file is it known how many frames there are; of pieces, at the end.
+            if is_whole:
+                indices.check_range(num_structures)
+            rows = indices.frames - first
+            rows = rows[(rows >= 0) & (rows < num_structures)]
+        piece = StructurePiece(keyed.source, keyed.structures, rows, first, is_whole)
+        yield _dataset(spec, files, piece)
     if indices is not None:
         indices.check_range(files.num_frames)
 
 
-def _rows(indices: FrameNumbers | None, first: int, num_frames: int) -> NDArray[np.int64]:
-    """The chosen ones among ``num_frames`` frames, counted from the ``first`` of them."""
-    if indices is None:
-        return np.arange(num_frames)
-    rows = indices.frames - first
-    return rows[(rows >= 0) & (rows < num_frames)]
-
-
-def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: Frames, chosen: Selection) -> Dataset:
-    structures = piece.structures.subset(chosen.rows)
-    check_structures(structures, piece.source, chosen.frames)
-
-    builder = LabelBuilder(piece.source, piece.structures, chosen, files.find)
+def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> Dataset:
+    # Before the labels: a broken structure is the cause, and its labels at most a consequence.
+    check_structures(piece.chosen, piece.source, piece.frames)
+    builder = LabelBuilder(piece, files.find)
     labels = {target.name: builder.build(target) for target in spec.targets}
     extra = {target.name: builder.build(target) for target in spec.extra_data}
-    names = {target.name for target in spec.targets}
-    return Dataset(
-        structures=structures,
-        labels=labels,
-        frames=chosen.frames,
-        source=piece.source,
-        extra=extra,
-        status={key: status for key, status in builder.status.items() if key[0] in names},
-        unused_keys=files.unused_keys(),
-        notes=(*_unit_notes(spec), *builder.notes),
-        length_unit=spec.systems.length_unit,
-    )
-
-
-def _unit_notes(spec: DatasetSpec) -> Iterator[str]:
+    unit_notes = []
     if not spec.systems.length_unit:
-        yield (
+        unit_notes.append(
             f"{spec.systems.read_from}: no length_unit is given (systems.length_unit); "
             "users of the model cannot convert lengths"
         )
+    return Dataset(
+        structures=piece.chosen,
+        labels=labels,
+        frames=piece.frames,
+        source=piece.source,
+        extra=extra,
+        status={key: status for key, status in builder.status.items() if key[0] in labels},
+        unused_keys=files.unused_keys(),
+        notes=(*unit_notes, *builder.notes),
+        length_unit=spec.systems.length_unit,
+    )

@@ -27,22 +27,23 @@ class IrregularXyz(Exception):
 
 @dataclass
 class Chunk:
-    """Consecutive frames with the same ``Properties``."""
+    """Consecutive structures with the same ``Properties``."""
 
+    source: str
     properties: str
     first_frame: int
     comments: list[dict[str, Any]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)  # where in the file each frame begins
+    lines: list[int] = field(default_factory=list)  # where in the file each structure begins
     rows: list[str] = field(default_factory=list)  # the line of each atom
 
-    def row_error(self, source: str, row: int, what: str, todo: str) -> DataError:
+    def row_error(self, row: int, what: str, todo: str) -> DataError:
         """An error about the line of one atom; ``row`` counts the atoms of the chunk."""
         ends = np.cumsum(self.counts)
         frame = int(np.searchsorted(ends, row, side="right"))
         line = self.lines[frame] + 2 + row - int(ends[frame] - self.counts[frame])
         what = f"line {line} '{_shorten(self.rows[row])}' {what}"
-        return frame_error(source, self.first_frame + frame, what, todo)
+        return frame_error(self.source, self.first_frame + frame, what, todo)
 
 
 def scan_chunks(path: Path, size: int) -> Iterator[Chunk]:
@@ -56,12 +57,13 @@ def scan_chunks(path: Path, size: int) -> Iterator[Chunk]:
     chunk: Chunk | None = None
     for frame, (line, comment, rows) in enumerate(_frames(path)):
         properties = comment.pop("Properties", _DEFAULT_PROPERTIES)
+        # A chunk has one table of columns, and pieces end where chunks do.
         if chunk and (
             chunk.properties != properties or len(chunk.rows) >= CHUNK_ATOMS or frame % size == 0
         ):
             yield chunk
             chunk = None
-        chunk = chunk or Chunk(properties, frame)
+        chunk = chunk or Chunk(path.name, properties, frame)
         chunk.comments.append(comment)
         chunk.counts.append(len(rows))
         chunk.lines.append(line)
@@ -76,10 +78,20 @@ def _frames(path: Path) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
     with path.open(encoding="utf-8") as file:
         for line in file:
             line_number += 1
+            # Unlike ASE, which takes a blank line between frames for the end of the file.
             if not line.strip():
                 continue
             num_atoms = _num_atoms(path, frame, line_number, line)
-            comment = _comment(path, frame, line_number + 1, next(file, None))
+            comment_line = next(file, None)
+            if comment_line is None:
+                what = "the file ends before the comment line"
+                raise frame_error(path.name, frame, what, "the file is cut off, write it again")
+            try:
+                comment = parse_comment(comment_line)
+            except ValueError as error:
+                what = f"the comment line {line_number + 1} cannot be parsed ({error})"
+                raise frame_error(path.name, frame, what, "expected pairs key=value") from error
+            # The lines as they are, line ends included: they are split all at once, a chunk later.
             rows = list(islice(file, num_atoms))
             if len(rows) < num_atoms:
                 what = f"line {line_number} announces {num_atoms} atoms, and the file ends after "
@@ -93,6 +105,7 @@ def _frames(path: Path) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
 def _num_atoms(path: Path, frame: int, line_number: int, line: str) -> int:
     if line.lstrip().startswith("VEC"):
         raise IrregularXyz
+    # What is no number counts as a negative one: both are the same fault.
     try:
         num_atoms = int(line)
     except ValueError:
@@ -102,17 +115,6 @@ def _num_atoms(path: Path, frame: int, line_number: int, line: str) -> int:
         todo = "check that the frame before it has as many lines as it announces"
         raise frame_error(path.name, frame, what, todo)
     return num_atoms
-
-
-def _comment(path: Path, frame: int, line_number: int, line: str | None) -> dict[str, Any]:
-    if line is None:
-        todo = "the file is cut off, write it again"
-        raise frame_error(path.name, frame, "the file ends before the comment line", todo)
-    try:
-        return parse_comment(line)
-    except ValueError as error:
-        what = f"the comment line {line_number} cannot be parsed ({error})"
-        raise frame_error(path.name, frame, what, "expected pairs key=value") from error
 
 
 def _shorten(text: str) -> str:

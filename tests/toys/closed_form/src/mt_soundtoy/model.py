@@ -49,6 +49,7 @@ class Ridge(BaseModel):
         centers_R = width * torch.arange(self.num_radial, dtype=r_E1.dtype)
         fade_E1 = 0.5 + 0.5 * torch.cos(math.pi / self.cutoff * r_E1)
         radial_ER = torch.exp(-0.5 * ((r_E1 - centers_R) / width) ** 2) * fade_E1
+        # a row for each atom and pair of types, so that one sum over the edges fills them all
         pairs_E = graph.species[graph.centers] * self.num_species + graph.species[graph.neighbors]
         rows = len(graph.species) * self.num_pairs
         x_APR = torch.zeros((rows, self.num_radial), dtype=r_E1.dtype)

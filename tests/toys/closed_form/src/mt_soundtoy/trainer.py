@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mt_shared.contract import TrainerInterface, upgrade_by_version, write_checkpoint
+from mt_shared.contract import TrainerInterface, write_checkpoint
 from mt_shared.data import Batch, Normalization, build_store, concatenate, gather_labels, species_of
 from mt_shared.engine import fit_composition, normalizations, set_baseline, trained_info
 from mt_soundtoy.model import Ridge
@@ -29,32 +29,25 @@ class RidgeTrainer(TrainerInterface[Ridge]):
         if self.context != "restart":
             if self.context == "new":
                 self._fit_composition(model, train_datasets)
-            batch = self._batch(model, train_datasets)
+            info = trained_info(model.dataset_info, train_datasets)
+            known = normalizations(model, info.targets)
+            store = build_store(train_datasets, info, model.cutoff, known, torch.float64)
+            # all structures at once: they are few
+            batch = store.batch(torch.arange(len(store)))
             self._fit(model, batch)
             self.errors = {"train energy RMSE": float(self._left(model, batch).square().mean())}
         with (folder / "train.csv").open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows([self.errors.keys(), self.errors.values()])
+            csv.writer(file).writerows([self.errors.keys(), self.errors.values()])
         self.save_checkpoint(model, folder / "last.ckpt")
 
     def _fit_composition(self, model: Ridge, datasets: list[Any]) -> None:
-        info, name = model.dataset_info, model.energy_name
+        name, types = model.energy_name, model.dataset_info.atomic_types
+        target = model.dataset_info.targets[name]
+        labels = gather_labels(datasets, name, target).values
         structures = concatenate([dataset.structures for dataset in datasets])
-        composition = fit_composition(
-            gather_labels(datasets, name, info.targets[name]).values,
-            structures,
-            species_of(structures, info.atomic_types),
-            len(info.atomic_types),
-            info.targets[name],
-            {},
-        )
+        species = species_of(structures, types)
+        composition = fit_composition(labels, structures, species, len(types), target, {})
         set_baseline(model, name, Normalization(composition, 1.0))
-
-    def _batch(self, model: Ridge, datasets: list[Any]) -> Batch:
-        info = trained_info(model.dataset_info, datasets)
-        known = normalizations(model, info.targets)
-        store = build_store(datasets, info, model.cutoff, known, torch.float64)
-        return store.batch(torch.arange(len(store)))
 
     def _fit(self, model: Ridge, batch: Batch) -> None:
         """Weights (F, 1), near those that the model has: nearer if it has learnt them."""
@@ -62,6 +55,7 @@ class RidgeTrainer(TrainerInterface[Ridge]):
         left = self._left(model, batch)
         there = left.isfinite()[:, 0]
         features, left = features[there], left[there]
+        # few new data must not undo what the old ones have taught
         strength = self.hypers["regularizer"] * (100.0 if self.context == "finetune" else 1.0)
         penalty = strength * torch.eye(len(model.weights), dtype=torch.float64)
         change = torch.linalg.solve(features.T @ features + penalty, features.T @ left)
@@ -91,7 +85,3 @@ class RidgeTrainer(TrainerInterface[Ridge]):
         trainer.context = context
         trainer.errors = checkpoint["trainer"]["errors"]
         return trainer
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        return upgrade_by_version(checkpoint, "trainer_version", cls.__checkpoint_version__, {})

@@ -33,6 +33,7 @@ class RadialBasis(torch.nn.Module):
         self.cutoff = cutoff
         self.width = cutoff / num_radial
         centers_R = self.width * torch.arange(num_radial, dtype=torch.get_default_dtype())
+        # not in checkpoints, since it follows from the hypers
         self.register_buffer("centers_R", centers_R, persistent=False)
 
     def forward(self, r_E1: torch.Tensor) -> torch.Tensor:
@@ -64,6 +65,7 @@ class PairFeatures(torch.nn.Module):
         super().__init__()
         self.embedding = torch.nn.Embedding(num_species, num_features)
         self.basis = RadialBasis(cutoff, num_radial)
+        # no bias, which would not fade out at the cutoff
         self.filter = torch.nn.Linear(num_radial, num_features, bias=False)
         self.mix = torch.nn.Linear(num_features, num_features)
 

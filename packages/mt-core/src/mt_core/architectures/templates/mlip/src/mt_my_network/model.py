@@ -23,8 +23,10 @@ class MyNetworkModel(MLIPModel):
         self.num_radial: int = hypers["num_radial"]
         num_features = hypers["num_features"]
         self.embedding = torch.nn.Embedding(self.num_species, num_features)
+        # no bias, which would not fade out at the cutoff
         self.filter = torch.nn.Linear(self.num_radial, num_features, bias=False)
         self.mix = torch.nn.Linear(num_features, num_features)
+        # the energy of an atom by itself is in the baseline that is fitted before training
         self.readout = torch.nn.Linear(num_features, 1, bias=False)
 
     def radial(self, r_E1):
@@ -35,7 +37,7 @@ class MyNetworkModel(MLIPModel):
         return torch.exp(-0.5 * (r_E1 / width - steps) ** 2) * fade_E1
 
     def energies(self, vectors, species, centers, neighbors, system):
-        """Of each atom, (A,), from the vectors (E, 3) to its neighbors. YOUR IDEA GOES HERE."""
+        """Energies (A,) of the atoms from the vectors (E, 3) to neighbors. YOUR IDEA GOES HERE."""
         r_E1 = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
         e_AF = self.embedding(species)
         pairs_EF = e_AF[neighbors] * self.filter(self.radial(r_E1))

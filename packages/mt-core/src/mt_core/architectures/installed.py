@@ -1,0 +1,43 @@
+"""Installed architectures by name. For a name that is none, the manifest helps to guess."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from mt_core.architectures.lifecycle import first_party
+from mt_shared.registry import ArchitectureEntry, People, find, load, look_up
+
+if TYPE_CHECKING:
+    from mt_shared.contract import Architecture
+
+
+# cached: a run asks several times, and each time all data files of all packages would be read
+@cache
+def find_entry(name: str) -> ArchitectureEntry:
+    """What is known of an architecture that can be used.
+
+    :raises ArchitectureError: it is not installed, or broken
+    """
+    return find(name, known=first_party())
+
+
+def look_up_entry(name: str) -> ArchitectureEntry:
+    """What is known of an architecture, even if it is broken.
+
+    :raises ArchitectureError: it is not installed
+    """
+    return look_up(name, known=first_party())
+
+
+def load_architecture(name: str) -> Architecture:
+    """Import an architecture.
+
+    :raises ArchitectureError: also when the import fails or the package breaks the contract
+    """
+    return load(name, known=first_party())
+
+
+def people_of(people: People) -> str:
+    """Handles, or names where there is no handle; ``-`` for nobody."""
+    return ", ".join(handle or person for person, handle in people) or "-"

@@ -1,0 +1,117 @@
+"""All that a run needs, from options that are known to be right; and what it says of it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mt_core.architectures import find_entry, load_architecture, notice, stage_of
+from mt_core.loading import (
+    Splits,
+    check_units,
+    choose_devices,
+    choose_dtype,
+    dataset_info,
+    read_splits,
+    unit_notes,
+)
+from mt_core.options import TrainingOptions
+from mt_core.training.old_validation import OldValidation, read_old_validation
+from mt_core.training.restart import find_restart
+from mt_core.training.start_points import (
+    ModelAndTrainer,
+    RandomWeights,
+    StartPoint,
+    read_other_model,
+)
+from mt_shared.contract import Architecture
+from mt_shared.data import label_table
+
+log = logging.getLogger("mt.train")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained: options, architecture, where and how, and from where on."""
+
+    options: TrainingOptions
+    architecture: Architecture
+    dtype: torch.dtype
+    device: torch.device
+    start: StartPoint
+
+    @property
+    def seed(self) -> int:
+        """Which is known by now, even where chance has decided."""
+        assert self.options.seed is not None
+        return self.options.seed
+
+    def announce(self, folder: Path | None) -> None:
+        """The first lines: what is trained, how, and where the files are."""
+        options, name = self.options, self.options.architecture.name
+        entry = find_entry(name)
+        said = notice(name, stage_of(name, entry.distribution))
+        if said is not None:
+            log.warning(said)
+        if options.architecture.unchecked:
+            log.warning(f"the hypers of '{name}' are unchecked: it has no schema")
+        if folder is not None:
+            log.info(f"Training {name} {entry.version} in {folder}, seed {self.seed}")
+        start = self.start.describe()
+        if start is not None:
+            log.info(start)
+        log.info(f"Training on {self.device} in {str(self.dtype).removeprefix('torch.')}")
+
+    def read_old_validation(self) -> OldValidation | None:
+        """Of a fine-tuning that is evaluated at its end, the data of the model before it."""
+        section = self.options.finetune
+        if section is None or not self.options.final_eval:
+            return None
+        return read_old_validation(section["read_from"])
+
+    def read_data(self) -> Splits:
+        """The data sets, once it is shown what is in them, and they go with the start point."""
+        splits = read_splits(self.options, self.seed)
+        if self.options.print_stats is not False:
+            log.info(label_table(splits.datasets).format())
+        for note in (*unit_notes(self.options), *splits.notes):
+            log.warning(f"note: {note}")
+        self.start.check_data(splits)
+        return splits
+
+    def make_model(self, splits: Splits) -> ModelAndTrainer:
+        """Model and trainer, from the start point, for these data."""
+        # after the data are read: a reader that draws random numbers must not change the weights
+        torch.manual_seed(self.seed)
+        info = dataset_info(self.options, splits)
+        return self.start.make(self.options, self.architecture, info)
+
+
+def make_plan(options: TrainingOptions, restart: str | Path | None, allow_changes: bool) -> Plan:
+    """All that can be refused before any data are read."""
+    check_units(options)
+    # the cheapest refusals first: a restart looks at options alone, a fine-tuning loads torch code
+    start: StartPoint = RandomWeights()
+    if restart is not None:
+        start = find_restart(restart, options, allow_changes)
+    architecture = load_architecture(options.architecture.name)
+    if restart is None and options.finetune is not None:
+        start = read_other_model(options, architecture)
+    if options.finetune is not None and start.checkpoint is not None:
+        # a fine-tuned model keeps the hypers that it was made with
+        options = options.with_model_hypers(start.checkpoint["model_hypers"])
+    seed = start.seed if start.seed is not None else options.seed
+    if seed is None:
+        seed = random.SystemRandom().randrange(2**31)
+    model_class = architecture.model_class
+    return Plan(
+        options=options.with_seed(seed),
+        architecture=architecture,
+        dtype=choose_dtype(options.base_precision, model_class),
+        device=choose_devices(options.device, model_class)[0],
+        start=start,
+    )

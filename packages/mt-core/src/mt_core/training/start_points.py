@@ -1,0 +1,172 @@
+"""Where a training starts from: random weights, or the model of a checkpoint (fine-tuning).
+
+A restart is the third start point, in ``restart.py``. Each says what it has to say of the data, and
+makes the model and the trainer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mt_core.loading import Splits
+from mt_core.options import TrainingOptions
+from mt_core.training.option_changes import FINETUNE, changes
+from mt_shared.contract import (
+    Architecture,
+    DatasetInfo,
+    ModelInterface,
+    TrainerInterface,
+    read_checkpoint,
+)
+from mt_shared.data import target_info
+from mt_shared.engine import differences, inheritance_fault
+from mt_shared.errors import CheckpointError, OptionsError
+from mt_shared.options import deep_merge
+
+ModelAndTrainer = tuple[ModelInterface, TrainerInterface[Any]]
+
+
+class StartPoint(ABC):
+    """Where a training starts from."""
+
+    seed: int | None
+    """Of the run that goes on; None: the options or chance decide."""
+
+    checkpoint: dict[str, Any] | None
+    """What the model starts from; None: random weights."""
+
+    def describe(self) -> str | None:
+        """What the user is told of it before the data are read."""
+        return None
+
+    def check_data(self, splits: Splits) -> None:  # noqa: B027
+        """Refuse data that do not go with this start; any will do, if nothing else is said."""
+
+    @abstractmethod
+    def make(
+        self, options: TrainingOptions, architecture: Architecture, info: DatasetInfo
+    ) -> ModelAndTrainer:
+        """Model and trainer, ready for these data."""
+
+
+class RandomWeights(StartPoint):
+    """A new model."""
+
+    seed = None
+    checkpoint = None
+
+    def make(
+        self, options: TrainingOptions, architecture: Architecture, info: DatasetInfo
+    ) -> ModelAndTrainer:
+        hypers = options.architecture
+        trainer = architecture.trainer_class(hypers.training)
+        return architecture.model_class(hypers.model, info), trainer
+
+
+@dataclass(frozen=True)
+class OtherModel(StartPoint):
+    """A trained model that is fine-tuned; its checkpoint is of the current version."""
+
+    checkpoint: dict[str, Any]
+    seed = None
+
+    def make(
+        self, options: TrainingOptions, architecture: Architecture, info: DatasetInfo
+    ) -> ModelAndTrainer:
+        return from_checkpoint(self.checkpoint, "finetune", options, architecture, info)
+
+
+def from_checkpoint(
+    checkpoint: dict[str, Any],
+    context: str,
+    options: TrainingOptions,
+    architecture: Architecture,
+    info: DatasetInfo,
+) -> ModelAndTrainer:
+    """Model and trainer of a checkpoint of the current version, extended to these data."""
+    hypers = options.architecture.training
+    model = architecture.model_class.load_checkpoint(checkpoint, context).restart(info)
+    return model, architecture.trainer_class.load_checkpoint(checkpoint, hypers, context)
+
+
+def read_other_model(options: TrainingOptions, architecture: Architecture) -> OtherModel:
+    """The model that ``training.finetune.read_from`` names.
+
+    All that can be refused is refused here, before data are read.
+
+    :raises CheckpointError: for a file that is none, or is of another architecture, of other
+        units or of a newer version
+    :raises OptionsError: for hypers that are not the model's, or heads that it cannot inherit
+    """
+    assert options.finetune is not None
+    path = Path(options.finetune["read_from"])
+    checkpoint = read_checkpoint(path)
+    check_architecture(checkpoint, architecture.name)
+    checkpoint = upgraded(checkpoint, architecture)
+    known = DatasetInfo.from_dict(checkpoint["dataset_info"])
+
+    # against what the user wrote alone: defaults may have changed since the model was made
+    own = checkpoint["model_hypers"]
+    wanted = deep_merge(own, options.written_model)
+    different = changes({"architecture.model": own}, {"architecture.model": wanted})
+    if different:
+        raise OptionsError(
+            f"the model of '{path}' ({FINETUNE}) keeps the hypers that it was made with, and the "
+            f"options give others: {'; '.join(map(str, different))}. Leave them out, or train a "
+            "new model"
+        )
+    faults = list(_unit_faults(options, known))
+    if faults:
+        raise CheckpointError(
+            f"'{path}' ({FINETUNE}) does not go with these data: {'; '.join(faults)}. A model "
+            "keeps the units that it was trained in: convert the data, or name the units of the "
+            "model if they are meant"
+        )
+    # a head may be inherited from a target of the model by one that these data bring
+    targets = known.targets | {
+        target.name: target_info(target) for spec in options.training_set for target in spec.targets
+    }
+    for new, old in options.finetune.get("inherit_heads", {}).items():
+        fault = inheritance_fault(new, old, targets, known.targets)
+        if fault is not None:
+            raise OptionsError(f"architecture.training.finetune.inherit_heads: {fault}")
+    return OtherModel(checkpoint)
+
+
+def _unit_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
+    for unit in dict.fromkeys(spec.systems.length_unit or "" for spec in options.training_set):
+        if unit != known.length_unit:
+            yield f"it has lengths in '{known.length_unit}', the options in '{unit}'"
+    targets = {target.name: target for spec in options.training_set for target in spec.targets}
+    for name, target in targets.items():
+        info = target_info(target)
+        for field, ours, theirs in differences(info, known.targets.get(name, info)):
+            yield f"its target '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
+
+
+def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
+    """A checkpoint brought to the current version.
+
+    :raises CheckpointError: for one of a newer version
+    """
+    checkpoint = architecture.model_class.upgrade_checkpoint(checkpoint)
+    # a model that was saved by itself has nothing of a trainer
+    if "trainer_version" in checkpoint:
+        checkpoint = architecture.trainer_class.upgrade_checkpoint(checkpoint)
+    return checkpoint
+
+
+def check_architecture(checkpoint: dict[str, Any], name: str) -> None:
+    """Refuse the checkpoint of another architecture.
+
+    :raises CheckpointError: names both
+    """
+    if checkpoint["architecture"] != name:
+        raise CheckpointError(
+            f"the checkpoint is of the architecture '{checkpoint['architecture']}', the options "
+            f"are for '{name}'; a model cannot change its architecture"
+        )

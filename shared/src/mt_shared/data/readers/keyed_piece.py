@@ -1,0 +1,167 @@
+"""What readers of files with keyed labels (extended xyz, all of ASE's formats) produce.
+
+Letters of shapes: S structures.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mt_shared.data.dataset import VALUES
+from mt_shared.data.frame_errors import frame_error
+from mt_shared.data.readers.columns import Column, ColumnBuilder, ColumnSpec, Shape
+from mt_shared.data.readers.label_requests import LabelBlock, LabelRequest, StructurePiece
+from mt_shared.data.structures import Structures, concatenate
+from mt_shared.errors import did_you_mean
+
+# Arrays of ASE that describe a structure and are no labels.
+STRUCTURE_KEYS = frozenset(
+    "positions numbers symbols momenta masses tags initial_charges initial_magmoms "
+    "move_mask".split()
+)
+# What ASE moves from the comment line, or the columns, to the results of a calculator.
+RESULTS_PER_SYSTEM = frozenset(
+    "energy free_energy stress dipole magmom dielectric_tensor polarization".split()
+)
+RESULTS_PER_ATOM = frozenset(
+    "forces stresses charges magmoms energies born_effective_charges".split()
+)
+
+SAME_FRAMES = "structures and labels must be the same frames in the same order"
+
+# The size of a piece that is the whole file.
+ALL_FRAMES = sys.maxsize
+
+
+@dataclass(frozen=True)
+class KeyPlaces:
+    """The keys of a structure, by the place where ASE keeps them."""
+
+    info: tuple[str, ...]
+    arrays: tuple[str, ...]
+    calculator: tuple[str, ...]
+
+    def __str__(self) -> str:
+        places = {"info": self.info, "arrays": self.arrays, "calculator": self.calculator}
+        return "; ".join(f"{place}: {', '.join(keys) or '-'}" for place, keys in places.items())
+
+
+@dataclass(frozen=True)
+class KeyedPiece:
+    """The structures of a file, or of a piece of it, with the numbers of the keys asked for.
+
+    :param keys: (S) all keys of each structure
+    :param label_keys: keys that look like labels: results of a calculator, real numbers
+    """
+
+    source: str
+    structures: Structures
+    columns: dict[ColumnSpec, Column]
+    keys: tuple[KeyPlaces, ...]
+    label_keys: tuple[str, ...]
+
+    def labels(self, request: LabelRequest, piece: StructurePiece) -> LabelBlock:
+        """Forces, stress and virial are turned into derivatives of the energy."""
+        theirs, ours = self.structures.atoms_per_system, piece.structures.atoms_per_system
+        differ = np.flatnonzero(theirs != ours)
+        if request.per_atom and len(differ):
+            row = differ[0]
+            what = f"it has {theirs[row]} atoms, and this frame of '{piece.source}' has {ours[row]}"
+            raise frame_error(self.source, row + piece.first_frame, what, SAME_FRAMES)
+        column = self.columns[request.column]
+        self._check_shapes(request, column, piece)
+        if request.kind == VALUES:
+            return LabelBlock(column.values, column.found)
+        if request.kind == "stress":
+            return self._times_volume(request, column, piece)
+        return LabelBlock(-column.values, column.found)
+
+    def _check_shapes(self, request: LabelRequest, column: Column, piece: StructurePiece) -> None:
+        """Refuse the first chosen structure whose label has a shape that is not accepted."""
+        bad = next((row for row in piece.rows.tolist() if row in column.other_shapes), None)
+        if bad is None:
+            return
+        shape = column.other_shapes[bad]
+        found = "is no number" if shape is None else f"has {_describe(shape)}"
+        expected = " or ".join(map(_describe, request.column.accepted))
+        what = f"'{request.key}' of target '{request.name}' {found}, expected {expected}"
+        what += " for each atom" if request.per_atom else ""
+        todo = "check type and num_subtargets of the target, and the file"
+        raise frame_error(self.source, bad + piece.first_frame, what, todo)
+
+    def _times_volume(
+        self, request: LabelRequest, stress: Column, piece: StructurePiece
+    ) -> LabelBlock:
+        volumes = piece.structures.volumes
+        impossible = np.isnan(volumes)
+        # Some codes write a stress for each structure. Where there is no volume, one of NaN says
+        # nothing; numbers (zeros, mostly) would be taken for labels.
+        numbers = impossible & stress.found & np.isfinite(stress.values).any(axis=(1, 2))
+        frames = piece.frames[numbers[piece.rows]]
+        nowhere = "periodic nowhere, or have no cell"
+        notes: tuple[str, ...] = ()
+        if len(frames):
+            notes = (
+                f"{self.source}: the {request.name} of {len(frames)} frames that are {nowhere}, is "
+                f"not used, frame {frames[0]} for one",
+            )
+        elif request.required and impossible[piece.rows].all():
+            notes = (f"{self.source}: the frames are {nowhere}, and there is no {request.name}",)
+        values = stress.values * volumes[:, None, None]
+        return LabelBlock(values, stress.found & ~impossible, impossible, notes)
+
+    def hint(self, key: str, row: int) -> str:
+        keys = self.keys[row]
+        similar = did_you_mean(key, (*keys.info, *keys.arrays, *keys.calculator))
+        return f"{similar}; the keys there are {keys}"
+
+
+def _describe(shape: Shape) -> str:
+    return f"the shape ({', '.join(map(str, shape))})" if shape else "one number"
+
+
+class KeyedPieceBuilder:
+    """Collects structures, some at a time, in the order of the file.
+
+    The reader adds the same structures to all ``columns`` and to the rest.
+    """
+
+    def __init__(self, source: str, columns: Iterable[ColumnSpec]) -> None:
+        self.source = source
+        self.columns = {spec: ColumnBuilder(spec) for spec in columns}
+        self.num_structures = 0
+        self._structures: list[Structures] = []
+        self._keys: list[KeyPlaces] = []
+        self._known_keys: dict[KeyPlaces, KeyPlaces] = {}
+        self._label_keys: dict[str, None] = {}
+
+    def add_keys(self, keys: KeyPlaces) -> bool:
+        """The keys of the next structure; True if no structure before it had just these."""
+        # Most files have the same keys throughout: the object of the structure before is known
+        # without a hash of all its texts, and of equal ones only the first is kept.
+        if self._keys and keys is self._keys[-1]:
+            self._keys.append(keys)
+            return False
+        num_known = len(self._known_keys)
+        self._keys.append(self._known_keys.setdefault(keys, keys))
+        return len(self._known_keys) > num_known
+
+    def add_label_keys(self, keys: Iterable[str]) -> None:
+        self._label_keys |= dict.fromkeys(keys)
+
+    def add_structures(self, structures: Structures) -> None:
+        self._structures.append(structures)
+        self.num_structures += structures.num_systems
+
+    def build(self) -> KeyedPiece:
+        return KeyedPiece(
+            source=self.source,
+            structures=concatenate(self._structures),
+            columns={spec: builder.build() for spec, builder in self.columns.items()},
+            keys=tuple(self._keys),
+            label_keys=tuple(self._label_keys),
+        )

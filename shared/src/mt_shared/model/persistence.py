@@ -1,0 +1,130 @@
+"""How a model is saved, built again, and extended by atomic types. TorchScript reads this file."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Dict, List, Tuple, TypeVar
+
+import torch
+
+from mt_shared.contract import (
+    DatasetInfo,
+    ModelInterface,
+    TargetInfo,
+    checkpoint_header,
+    metadata_to_dict,
+    write_checkpoint,
+)
+from mt_shared.model.growth import Places, places_of_types, take_over
+from mt_shared.model.lora import add_saved_updates, has_updates, merged_state
+
+Model = TypeVar("Model", bound="PersistentModel")
+
+
+class PersistentModel(ModelInterface):
+    """A model that outlives its training: what can be said of it without knowing what it predicts.
+
+    A concrete class is made from its hypers and ``DatasetInfo`` alone.
+    """
+
+    def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
+        super().__init__(hypers, dataset_info)
+        self.metadata = metadata_to_dict(self.__default_metadata__)
+        self.atomic_types: List[int] = list(dataset_info.atomic_types)
+        # In the order in which the model learnt them. A checkpoint is built again in the same
+        # steps, since an architecture may order its numbers by them.
+        self.type_groups: List[List[int]] = [self.atomic_types]
+        self.num_species = len(self.atomic_types)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the parameters."""
+        return next(self.parameters()).dtype
+
+    def add_targets(self, targets: Dict[str, TargetInfo]) -> None:
+        """Build what each target needs that the model does not have yet."""
+        raise NotImplementedError
+
+    # ---- other data
+
+    def restart(self: Model, dataset_info: DatasetInfo) -> Model:
+        """Heads for new targets; for new atomic types, a larger model with the numbers of this one.
+
+        What the larger model predicts for structures of the old types is what this one predicts.
+        """
+        merged = self.dataset_info.union(dataset_info)
+        if merged.atomic_types != self.dataset_info.atomic_types:
+            return self._extended(merged.atomic_types).restart(dataset_info)
+        self.dataset_info = merged
+        self.add_targets(merged.targets)
+        return self
+
+    def _extended(self: Model, atomic_types: Tuple[int, ...]) -> Model:
+        """A model of these types, a superset of its own, with the numbers of this one."""
+        make: Any = type(self)
+        info = replace(self.dataset_info, atomic_types=atomic_types)
+        model: Model = make(copy.deepcopy(self.hypers), info)
+        model.metadata = self.metadata
+        model.to(dtype=self.dtype, device=next(self.parameters()).device)
+        new_types = [number for number in atomic_types if number not in self.atomic_types]
+        model.type_groups = [*self.type_groups, new_types]
+        take_over(model, self, model.grown_axes(self))
+        return model
+
+    def grown_axes(self, old: Any) -> Places:
+        """Hook: where the entries of axes that depend on the number of types went.
+
+        The base knows the axes with one entry a type.
+
+        :param old: the smaller model, of the same class
+        """
+        places = places_of_types(old.atomic_types, self.atomic_types)
+        return {(old.num_species, self.num_species): places}
+
+    # ---- checkpoints
+
+    def get_checkpoint(self) -> Dict[str, Any]:
+        """Tensors and plain values; ``best_state`` is None where the state is the best one."""
+        return {
+            **checkpoint_header(type(self)),
+            "model_version": self.__checkpoint_version__,
+            "model_hypers": copy.deepcopy(self.hypers),
+            "dataset_info": self.dataset_info.to_dict(),
+            "metadata": copy.deepcopy(self.metadata),
+            "type_groups": copy.deepcopy(self.type_groups),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
+            "best_state": None,
+        }
+
+    def save_checkpoint(self, path: Path) -> None:
+        """Write :meth:`get_checkpoint`, whole or not at all."""
+        write_checkpoint(self.get_checkpoint(), path)
+
+    @classmethod
+    def load_checkpoint(cls: "type[Model]", checkpoint: Dict[str, Any], context: str) -> Model:
+        """The last state for ``restart``, the best one for ``finetune`` and ``export``."""
+        make: Any = cls
+        first, *later = checkpoint["type_groups"]
+        info = DatasetInfo.from_dict(checkpoint["dataset_info"])
+        model: Model = make(checkpoint["model_hypers"], replace(info, atomic_types=tuple(first)))
+        model.to(dtype=getattr(torch, checkpoint["dtype"]))
+        for group in later:
+            model = model._extended(tuple(sorted([*model.atomic_types, *group])))
+        model.metadata = checkpoint["metadata"]
+        best = checkpoint["best_state"] if context != "restart" else None
+        state = checkpoint["state"] if best is None else best
+        # A restart goes on with the updates it had; everybody else gets a plain model.
+        if context == "restart":
+            add_saved_updates(model, state)
+        else:
+            state = merged_state(state)
+        model.load_state_dict(state)
+        return model
+
+    def without_updates(self: Model) -> Model:
+        """A copy whose low-rank updates are in its weights, as TorchScript wants it."""
+        if not has_updates(self):
+            return copy.deepcopy(self)
+        device = next(self.parameters()).device
+        return self.load_checkpoint(self.get_checkpoint(), "export").to(device)

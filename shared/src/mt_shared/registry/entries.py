@@ -1,0 +1,237 @@
+"""The architectures that are installed, and what metadata and data files say of them.
+
+Architectures are entry points of the group ``mt.architectures``: the name is the one of options
+files, the value is the top-level module. None of them is imported here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mt_shared.__about__ import __version__
+from mt_shared.errors import ArchitectureError, UserError, nearest
+from mt_shared.registry.distributions import SHARED, facts, normalized, requirements_named, unmet
+from mt_shared.registry.package_source import People, read_people
+
+GROUP = "mt.architectures"
+CAPABILITIES = "capabilities.yaml"
+DEFAULT_HYPERS = "default-hypers.yaml"
+SCHEMA = "schema-hypers.json"
+
+
+@dataclass(frozen=True)
+class ArchitectureEntry:
+    """One installed architecture, as its metadata and data files describe it.
+
+    ``error`` says why it cannot be used, if so; ``capabilities`` and ``schema`` are None where
+    the package leaves those files out. ``maintainers`` are those of ``__init__.py``, or else those
+    of the distribution, without handles.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    module: str
+    folder: Path | None = None
+    error: str | None = None
+    capabilities: dict[str, Any] | None = None
+    default_hypers: dict[str, Any] = field(default_factory=dict)
+    schema: dict[str, Any] | None = None
+    summary: str = ""
+    maintainers: People = ()
+
+
+def distribution_name(name: str) -> str:
+    """The distribution of a first-party architecture: ``soap_bpnn`` is in ``mt-soap-bpnn``."""
+    return "mt-" + name.replace("_", "-")
+
+
+def installed() -> dict[str, ArchitectureEntry]:
+    """Every installed architecture by name, the broken ones with their error."""
+    entries: dict[str, ArchitectureEntry] = {}
+    for point in sorted(_entry_points(), key=lambda point: point.name):
+        entry = _read(point)
+        if entry.name in entries:
+            # Which of the two is meant, nobody can know: neither can be used.
+            both = sorted([entries[entry.name].distribution, entry.distribution])
+            error = (
+                f"two installed distributions provide it, {both[0]} and {both[1]}; "
+                f"uninstall one of them: pip uninstall {both[0]}, or pip uninstall {both[1]}"
+            )
+            entry = ArchitectureEntry(entry.name, " and ".join(both), "", "", error=error)
+        entries[entry.name] = entry
+    return entries
+
+
+def look_up(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
+    """The installed architecture of that name, even if it is broken.
+
+    :param known: names that exist whether installed or not, as ``pip install mt-<name>``
+    :raises ArchitectureError: not installed
+    """
+    entries = installed()
+    if name in entries:
+        return entries[name]
+    known = sorted(known)
+    message = f"the architecture '{name}' is not installed"
+    if name in known:
+        raise ArchitectureError(
+            f"{message}; install it with: pip install {distribution_name(name)}"
+        )
+    match = nearest(name, {*entries, *known})
+    if match:
+        message += f" (did you mean '{match}'?"
+        if match not in entries:
+            message += f" Install it with: pip install {distribution_name(match)}"
+        message += ")"
+    message += "; installed: " + (", ".join(sorted(entries)) or "none")
+    missing = [distribution_name(each) for each in known if each not in entries and each != match]
+    if missing:
+        message += f"; to be had with pip install: {' '.join(missing)}"
+    raise ArchitectureError(f"{message}; every known one is shown by: mt list")
+
+
+def find(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
+    """The installed architecture of that name, fit for use.
+
+    :param known: see :func:`look_up`
+    :raises ArchitectureError: not installed, broken, or two distributions claim the name
+    """
+    entry = look_up(name, known)
+    if entry.error:
+        raise ArchitectureError(f"the architecture '{name}' cannot be used: {entry.error}")
+    return entry
+
+
+def _entry_points() -> Iterable[EntryPoint]:
+    try:
+        return entry_points(group=GROUP)
+    # One distribution with unreadable metadata is enough, and it need not be one of ours.
+    except Exception:
+        return _readable_entry_points()
+
+
+def _readable_entry_points() -> Iterator[EntryPoint]:
+    seen: set[str] = set()
+    for each in distributions():
+        try:
+            name, points = normalized(facts(each).name), each.entry_points
+        except Exception:
+            continue
+        # The first in the path is the one that gets imported; others of its name are leftovers.
+        if name not in seen:
+            yield from points.select(group=GROUP)
+        seen.add(name)
+
+
+def _read(point: EntryPoint) -> ArchitectureEntry:
+    """What metadata and data files say, or the reason why they say nothing useful."""
+    # Completed step by step, so that an error comes with all that was known before it.
+    entry = ArchitectureEntry(point.name, "unknown", "unknown", point.value)
+    try:
+        assert point.dist is not None
+        known = facts(point.dist)
+        entry = replace(
+            entry, distribution=known.name, version=known.version, summary=known.summary
+        )
+        folder = _folder(entry)
+        people = read_people(folder, "__maintainers__")
+        maintainers = people or tuple((person, "") for person in known.people)
+        entry = replace(entry, folder=folder, maintainers=maintainers)
+        # Before the data files: what is made for another mt-shared may well have others.
+        for clash in unmet(requirements_named(point.dist, SHARED)):
+            raise ArchitectureError(
+                f"{entry.distribution} {entry.version} is made for {clash.requirement}, but "
+                f"{SHARED} {clash.installed} is installed; get a version for this {SHARED} by: "
+                f"pip install --upgrade {entry.distribution}; or keep it, and get the {SHARED} "
+                f"that it needs by: pip install '{clash.requirement}'"
+            )
+        return replace(
+            entry,
+            capabilities=_read_capabilities(folder / CAPABILITIES),
+            default_hypers=_read_hypers(folder / DEFAULT_HYPERS),
+            schema=_read_schema(folder / SCHEMA),
+        )
+    except UserError as error:
+        return replace(entry, error=str(error))
+    # Whatever else is wrong with a stranger's package must not hinder the others.
+    except Exception as error:
+        reason = f"its files cannot be read: {type(error).__name__}: {error}"
+        return replace(entry, error=reason)
+
+
+def _folder(entry: ArchitectureEntry) -> Path:
+    """The package's folder, found without importing it."""
+    # find_spec imports the parents of a dotted name, so only a top-level module will do.
+    if not entry.module.isidentifier():
+        raise ArchitectureError(
+            f"the entry point of {entry.distribution} is '{entry.module}'; "
+            "expected the name of a top-level package"
+        )
+    spec = find_spec(entry.module)
+    locations = list(spec.submodule_search_locations or ()) if spec else []
+    if not locations:
+        raise ArchitectureError(
+            f"{entry.distribution} {entry.version} names the package '{entry.module}', which is "
+            f"not there; reinstall it: pip install --force-reinstall {entry.distribution}"
+        )
+    return Path(locations[0])
+
+
+def _read_capabilities(path: Path) -> dict[str, Any] | None:
+    # Here as below: who imports the registry for a name or a type should not pay for YAML.
+    from mt_shared.options import check, read_yaml
+
+    if not path.is_file():
+        return None
+    capabilities: dict[str, Any] = read_yaml(path)
+    check(capabilities, capabilities_schema(), str(path))
+    return capabilities
+
+
+@cache
+def capabilities_schema() -> dict[str, Any]:
+    """The JSON schema of an architecture's ``capabilities.yaml``."""
+    path = Path(__file__).with_name("schema-capabilities.json")
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
+
+
+def _read_hypers(path: Path) -> dict[str, Any]:
+    from mt_shared.options import read_yaml
+
+    if not path.is_file():
+        raise ArchitectureError(f"the package has no {path.name}, which is required")
+    hypers = read_yaml(path)
+    if not isinstance(hypers, dict):
+        raise ArchitectureError(f"{path} is not a mapping of 'model' and 'training'")
+    for section in ("model", "training"):
+        # An empty section is read as null.
+        hypers[section] = {} if hypers.get(section) is None else hypers[section]
+        if not isinstance(hypers[section], dict):
+            raise ArchitectureError(f"{path}: '{section}' is not a mapping of hypers")
+    return hypers
+
+
+def _read_schema(path: Path) -> dict[str, Any] | None:
+    from mt_shared.options import engine_schemas, schema_fault
+
+    if not path.is_file():
+        return None
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArchitectureError(f"{path} is not JSON: {error}") from error
+    if not isinstance(schema, dict):
+        raise ArchitectureError(f"{path} is not a JSON schema: expected an object")
+    fault = schema_fault(schema, engine_schemas())
+    if fault is not None:
+        raise ArchitectureError(f"{path} is no schema for {SHARED} {__version__}: {fault}")
+    return schema
