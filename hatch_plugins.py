@@ -35,12 +35,14 @@ class ArchitectureEnvironments(EnvironmentCollectorInterface):
         for name, distribution in variants().items():
             for matrix in MATRICES:
                 environment = config[f"{matrix}.{name}"]
+                # an example of the documentation has none of its own
+                tests = distribution.folder / "tests"
                 members = environment["workspace"]["members"]
                 environment["workspace"] = {"members": [*members, distribution.path]}
                 environment["env-vars"] = {
                     **environment["env-vars"],
                     "MT_ARCHITECTURE": name.replace("-", "_"),
-                    "MT_TESTS": tests_of(distribution),
+                    "MT_TESTS": f"{distribution.path}/tests" if tests.is_dir() else "",
                 }
             with_torch = bool(os.environ.get(TORCH_TOO))
             config[f"lowest.{name}"]["dependencies"] = pins(distribution, with_torch=with_torch)
@@ -48,11 +50,4 @@ class ArchitectureEnvironments(EnvironmentCollectorInterface):
 
 def variants() -> dict[str, Distribution]:
     """Each architecture by the name of its environments."""
-    return {
-        name.replace("_", "-"): distribution for name, distribution in all_architectures().items()
-    }
-
-
-def tests_of(distribution: Distribution) -> str:
-    """The folder of its own tests; an example has none."""
-    return f"{distribution.path}/tests" if (distribution.folder / "tests").is_dir() else ""
+    return {name.replace("_", "-"): each for name, each in all_architectures().items()}

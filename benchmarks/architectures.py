@@ -8,7 +8,6 @@ Each interpreter has mt-core and one or more architectures. README.md says what 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from dataclasses import asdict, dataclass, field
@@ -17,11 +16,15 @@ from typing import Any
 
 from inputs import Data, shipped, write_options
 from report import machine, table, write_json
-from sides import BenchmarkError, Output, Side, run_benchmark
+from sides import Output, Side, run_benchmark
 
 SETS = ("ethanol", "ice")
-MD_SIZES = {"9": ("ethanol", (1, 1, 1)), "96": ("ice", (1, 2, 2)), "960": ("ice", (2, 4, 5))}
-MD_STEPS = {"9": 1000, "96": 200, "960": 50}
+# by the number of atoms: structures, repeated in their directions, and steps
+MD_SIZES = {
+    "9": ("ethanol", (1, 1, 1), 1000),
+    "96": ("ice", (1, 2, 2), 200),
+    "960": ("ice", (2, 4, 5), 50),
+}
 TIMED_EPOCHS, LOG_INTERVAL = 21, 5
 OFF_BUDGET = 0.1
 # to see that everything runs; the numbers mean nothing
@@ -50,9 +53,7 @@ class Subject:
     has_epochs: bool
     folder: Path
     data: dict[str, Data]
-    budgets: list[float]
-    seed: int
-    quick: bool
+    arguments: argparse.Namespace
 
     def options(self, name: str, num_epochs: int, log_interval: int = LOG_INTERVAL) -> Path:
         """All hypers at their defaults, but for the number of epochs and of lines."""
@@ -60,14 +61,21 @@ class Subject:
         return write_options(
             self.folder / f"{name}-{num_epochs}.yaml",
             self.data[name],
-            seed=self.seed,
+            seed=self.arguments.seed,
             architecture={"name": self.name, "training": training if self.has_epochs else {}},
             precision=32 if self.has_epochs else 64,
         )
 
+    def train(self, options: Path, place: str) -> tuple[dict[str, Any], Output]:
+        """In a process that watches its memory; leaves ``model.pt`` in the place."""
+        flags = ["-o", "model.pt", "-e", "extensions"]
+        return self.side.inside("train.py", [str(options), *flags], self.folder / place)
 
-def main(argv: list[str]) -> int:
-    """Measure what was asked for, and print the table."""
+    def force_error(self, place: str, name: str) -> float:
+        return self.side.force_error(self.data[name].valid, self.folder / place)
+
+
+def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser("table", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, action="append", required=True, help="interpreter")
     parser.add_argument(
@@ -77,12 +85,14 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
-    return run_benchmark(parser, measure_all, argv)
+    run_benchmark(parser, measure_all, argv)
 
 
 def measure_all(arguments: argparse.Namespace, folder: Path) -> str:
     """One architecture after the other; the file is written after each, for they take an hour."""
     conditions = {"threads": arguments.threads, "seed": arguments.seed, **machine()}
+    if arguments.quick:
+        arguments.budgets = QUICK_BUDGETS
     columns: list[Column] = []
     for subject in subjects(arguments, folder):
         columns.append(measure(subject))
@@ -94,56 +104,48 @@ def measure_all(arguments: argparse.Namespace, folder: Path) -> str:
 
 def subjects(arguments: argparse.Namespace, folder: Path) -> list[Subject]:
     """The architectures that the interpreters have."""
-    if arguments.quick:
-        arguments.budgets = QUICK_BUDGETS
     found = []
     for python in arguments.ours:
         side = Side("ours", python.absolute(), "mt", arguments.threads)
         data = {name: shipped(side, name, folder / name) for name in SETS}
-        listed = "\n".join(line for _, line in side.call(["list", "--json"], folder).lines)
-        for entry in json.loads(listed):
-            wanted = arguments.architectures is None or entry["name"] in arguments.architectures
+        for entry in side.architectures(folder):
+            name = entry["name"]
             if entry["error"]:
-                print(f"note: {entry['name']} is broken: {entry['error']}", file=sys.stderr)
-            if not entry["installed"] or entry["error"] or not wanted:
-                continue
-            has_epochs = entry["capabilities"] is None or entry["capabilities"]["fit"] == "gradient"
-            found.append(
-                Subject(
-                    side, entry["name"], has_epochs, folder / entry["name"], data,
-                    arguments.budgets, arguments.seed, arguments.quick,
-                )
-            )  # fmt: skip
+                print(f"note: {name} is broken: {entry['error']}", file=sys.stderr)
+            elif arguments.architectures is None or name in arguments.architectures:
+                able = entry["capabilities"]
+                has_epochs = able is None or able["fit"] == "gradient"
+                found.append(Subject(side, name, has_epochs, folder / name, data, arguments))
     missing = set(arguments.architectures or []) - {subject.name for subject in found}
     if missing or not found:
         names = ", ".join(sorted(missing)) or "any architecture"
-        raise BenchmarkError(f"no interpreter that was given has {names}")
+        raise SystemExit(f"no interpreter that was given has {names}")
     return found
 
 
 def measure(subject: Subject) -> Column:
-    """Everything about one architecture."""
     print(subject.name, file=sys.stderr)
     column = Column(subject.name)
     for name in SETS:
         if subject.has_epochs:
             _by_epochs(subject, name, column)
         else:
-            result, _ = _train(subject, subject.options(name, 1), f"{name}-fit")
-            error = _force_error(subject, f"{name}-fit", name)
+            result, _ = subject.train(subject.options(name, 1), f"{name}-fit")
+            error = subject.force_error(f"{name}-fit", name)
             column.peak_bytes[name] = result["peak_bytes"]
             column.force_errors[name] = [f"{error:.1f} ({result['seconds']:.0f} s)"]
     # the weights of a fit in closed form are not parameters of torch
     if subject.has_epochs:
         arguments = ["train", str(subject.options("ethanol", 1)), "--dry-run"]
-        lines = [line for _, line in subject.side.call(arguments, subject.folder).lines]
-        (found,) = re.findall(r"(\d+) parameters", "\n".join(lines))
+        text = subject.side.call(arguments, subject.folder).text
+        (found,) = re.findall(r"(\d+) parameters", text)
         column.parameters = f"{int(found):,}"
-    for size, (name, cells) in MD_SIZES.items():
+    for size, (name, cells, steps) in MD_SIZES.items():
         # with the model that was trained first on that set
-        trained = f"{name}-{subject.budgets[0]:.0f}" if subject.has_epochs else f"{name}-fit"
-        model = subject.folder / trained / "model.pt"
-        steps = QUICK_STEPS if subject.quick else MD_STEPS[size]
+        place = f"{subject.arguments.budgets[0]:.0f}" if subject.has_epochs else "fit"
+        model = subject.folder / f"{name}-{place}" / "model.pt"
+        if subject.arguments.quick:
+            steps = QUICK_STEPS
         test = subject.data[name].test
         column.md_milliseconds[size] = subject.side.md_milliseconds(model, test, cells, steps)
     return column
@@ -152,17 +154,17 @@ def measure(subject: Subject) -> Column:
 def _by_epochs(subject: Subject, name: str, column: Column) -> None:
     """As many epochs as fill each time, so that the schedule ends with it."""
     # how long an epoch takes says how many fill the time
-    timed = subject.options(name, QUICK_EPOCHS if subject.quick else TIMED_EPOCHS, 1)
-    result, output = _train(subject, timed, f"{name}-timed")
+    timed = subject.options(name, QUICK_EPOCHS if subject.arguments.quick else TIMED_EPOCHS, 1)
+    result, output = subject.train(timed, f"{name}-timed")
     column.epoch_seconds[name] = output.epoch_seconds()
     column.peak_bytes[name] = result["peak_bytes"]
     column.force_errors[name], column.training_seconds[name] = [], []
-    for budget in subject.budgets:
+    for budget in subject.arguments.budgets:
         # three, since the time of an epoch is between the second and the last line
         number = max(3, round(budget / column.epoch_seconds[name]))
         place = f"{name}-{budget:.0f}"
-        _, output = _train(subject, subject.options(name, number, max(1, number // 20)), place)
-        column.force_errors[name].append(f"{_force_error(subject, place, name):.1f}")
+        _, output = subject.train(subject.options(name, number, max(1, number // 20)), place)
+        column.force_errors[name].append(f"{subject.force_error(place, name):.1f}")
         seconds = number * output.epoch_seconds()
         column.training_seconds[name].append(seconds)
         print(f"  {seconds:.4g} s of training, {budget:g} were meant", file=sys.stderr)
@@ -170,34 +172,20 @@ def _by_epochs(subject: Subject, name: str, column: Column) -> None:
             print("  note: the machine was busy, now or before: measure again", file=sys.stderr)
 
 
-def _train(subject: Subject, options: Path, place: str) -> tuple[dict[str, Any], Output]:
-    """By the command in a process that watches its memory; leaves ``model.pt`` in the place."""
-    flags = ["-o", "model.pt", "-e", "extensions"]
-    return subject.side.inside("train.py", [str(options), *flags], subject.folder / place)
-
-
-def _force_error(subject: Subject, place: str, name: str) -> float:
-    return subject.side.force_error(subject.data[name].valid, subject.folder / place)
-
-
 def rows(columns: list[Column], budgets: list[float]) -> list[tuple[str, ...]]:
-    """A row for each architecture, under its header."""
     after = "/".join(f"{budget:.0f}" for budget in budgets)
     header = ["architecture", "parameters"]
     for name in SETS:
         header += [f"{name}: force RMSE after {after} s, meV/A", "epoch, s", "memory, MB"]
-    header += [f"MD step, {size} atoms, ms" for size in MD_SIZES]
-    return [tuple(header), *(_row(column) for column in columns)]
-
-
-def _row(column: Column) -> tuple[str, ...]:
-    cells = [column.name, column.parameters]
-    for name in SETS:
-        seconds = column.epoch_seconds.get(name)
-        cells += [
-            " / ".join(column.force_errors[name]),
-            "" if seconds is None else f"{seconds:.3f}",
-            f"{column.peak_bytes[name] / 1e6:.0f}",
-        ]
-    cells += [f"{value:.2f}" for value in column.md_milliseconds.values()]
-    return tuple(cells)
+    found = [(*header, *(f"MD step, {size} atoms, ms" for size in MD_SIZES))]
+    for column in columns:
+        cells = [column.name, column.parameters]
+        for name in SETS:
+            seconds = column.epoch_seconds.get(name)
+            cells += [
+                " / ".join(column.force_errors[name]),
+                "" if seconds is None else f"{seconds:.3f}",
+                f"{column.peak_bytes[name] / 1e6:.0f}",
+            ]
+        found.append((*cells, *(f"{value:.2f}" for value in column.md_milliseconds.values())))
+    return found

@@ -6,24 +6,24 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import architectures
 from figures import FIGURES, QUICK, Bench, Sizes
 from profiling import profile
-from report import HEADER, Row, figures_of, machine, table, write_json
+from report import HEADER, Row, machine, table, write_json
 from sides import SHARED_PACKAGES, Side, run_benchmark
 
 BUSY = 0.5  # load average from which on timings are not to be believed
 
 
-def main() -> int:
-    """Measure what was asked for, and print the table."""
+def main() -> None:
     if sys.argv[1:2] == ["table"]:
-        return architectures.main(sys.argv[2:])
+        architectures.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figure", choices=[*FIGURES, "all", "profile", "table"])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-soap-bpnn")
@@ -31,14 +31,14 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values there")
     parser.add_argument("--repeats", type=int, help="of each side (default: 5)")
     parser.add_argument("--quick", action="store_true", help="only see that everything runs")
-    return run_benchmark(parser, measure)
+    run_benchmark(parser, measure)
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> str:
     """One figure, all of them, or the profile."""
     sizes = QUICK if arguments.quick else Sizes()
     if arguments.repeats is not None:
-        sizes = dataclasses.replace(sizes, repeats=arguments.repeats)
+        sizes = replace(sizes, repeats=arguments.repeats)
     ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
     metatrain = Side("metatrain", arguments.metatrain.absolute(), "mtt", arguments.threads)
     bench = Bench(ours, metatrain, sizes, folder)
@@ -51,7 +51,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> str:
         rows += FIGURES[name](bench)
         # after each, since all of them take an hour
         if arguments.json is not None:
-            write_json(arguments.json, conditions, figures=figures_of(rows))
+            told = [{**asdict(row), "ratio": row.ratio, "reached": row.reached} for row in rows]
+            write_json(arguments.json, conditions, figures=told)
     return table([HEADER, *(row.cells() for row in rows)])
 
 
@@ -63,12 +64,12 @@ def _conditions(bench: Bench) -> dict[str, Any]:
         if ours != metatrain:
             print(f"note: {package} is {ours} here, {metatrain} there", file=sys.stderr)
     found = machine()
-    if found["load_at_start"] > BUSY:
-        load = found["load_at_start"]
+    load = found["load_at_start"]
+    if load > BUSY:
         print(f"note: the machine is busy (load {load:.1f}): do not trust times", file=sys.stderr)
-    sizes = dataclasses.asdict(bench.sizes)
+    sizes = asdict(bench.sizes)
     return {"versions": versions, "threads": bench.ours.threads, "sizes": sizes, **found}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

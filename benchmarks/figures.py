@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inputs import Data, many, shipped, soap_bpnn, write_options
 from report import Row
-from sides import BenchmarkError, Side, alternate
+from sides import Side, alternate
 
 MOLECULE, CRYSTAL = (1, 1, 1), (2, 4, 5)  # 9 atoms; 40 cells of ice, 960 atoms
 Measure = Callable[[Side, int], float]
@@ -62,24 +62,25 @@ class Bench:
 
     def options(self, figure: str, num_epochs: int, data: Data | None = None) -> Path:
         """The options file of a figure: soap_bpnn at its defaults."""
+        path = self.folder / figure / "options.yaml"
         architecture = soap_bpnn(num_epochs, self.sizes.log_interval)
-        return write_options(
-            self.folder / figure / "options.yaml", data or self.ethanol(), architecture
-        )
+        return write_options(path, data or self.ethanol(), architecture)
 
-    def row(self, figure: str, unit: str, goal: float | None, measure: Measure) -> Row:
-        """Measure both in turn."""
+    def row(
+        self, figure: str, unit: str, goal: float, measure: Measure, warm_up: bool = False
+    ) -> Row:
+        """Measure both in turn.
+
+        :param warm_up: once each before it counts: files of compiled Python, the cache of the disk
+        """
         print(figure, file=sys.stderr)
+        if warm_up:
+            for side in self.sides:
+                measure(side, -1)
         values = alternate(self.sides, measure, self.sizes.repeats)
         return Row(figure, unit, values["ours"], values["metatrain"], goal)
 
-    def warm_up(self, measure: Measure) -> None:
-        """Once each before it counts: files of compiled Python, the cache of the disk."""
-        for side in self.sides:
-            measure(side, -1)
-
     def place(self, figure: str, side: Side, repeat: int) -> Path:
-        """An empty folder for a run."""
         return self.folder / figure / f"{side.name}-{repeat}"
 
 
@@ -97,16 +98,15 @@ def epoch(bench: Bench) -> list[Row]:
 def start(bench: Bench) -> list[Row]:
     """From the start of the command until the first batch enters the model."""
     measure = _first_batch(bench, "start", bench.options("start", 1))
-    bench.warm_up(measure)
-    return [bench.row("start of the command to the first batch", "s", 6 / 10, measure)]
+    figure = "start of the command to the first batch"
+    return [bench.row(figure, "s", 6 / 10, measure, warm_up=True)]
 
 
 def _first_batch(bench: Bench, figure: str, options: Path) -> Measure:
     def measure(side: Side, repeat: int) -> float:
-        place = bench.place(figure, side, repeat)
         # the program replaces the first prediction of a training by a note of the moment
         arguments = [side.name, "train", str(options)]
-        result, output = side.inside("first_batch.py", arguments, place)
+        result, output = side.inside("first_batch.py", arguments, bench.place(figure, side, repeat))
         return float(result["monotonic"]) - output.started
 
     return measure
@@ -121,20 +121,17 @@ def whole(bench: Bench) -> list[Row]:
         place = bench.place("whole", side, repeat)
         seconds = side.call(["train", str(options), "-o", "model.pt"], place).seconds
         if not (place / "model.pt").is_file():
-            raise BenchmarkError(f"{side.name} left no model.pt")
+            raise SystemExit(f"{side.name} left no model.pt")
         return seconds
 
     return [bench.row(f"whole run of {number} epochs", "s", 1 / 2, measure)]
 
 
 def help_text(bench: Bench) -> list[Row]:
-    """The command with --help."""
-
     def measure(side: Side, repeat: int) -> float:
         return side.call(["--help"], bench.folder / "help").seconds
 
-    bench.warm_up(measure)
-    return [bench.row("--help", "s", 1 / 10, measure)]
+    return [bench.row("--help", "s", 1 / 10, measure, warm_up=True)]
 
 
 def read(bench: Bench) -> list[Row]:
@@ -156,7 +153,10 @@ def read(bench: Bench) -> list[Row]:
 
 
 def md(bench: Bench) -> list[Row]:
-    """Steps of molecular dynamics in ASE, of a molecule and of a crystal."""
+    """Steps of molecular dynamics in ASE, of a molecule and of a crystal.
+
+    With models of one epoch, which are as fast as any.
+    """
     ice = shipped(bench.ours, "ice", bench.folder / "ice")
     sizes = bench.sizes
     return [
@@ -166,11 +166,10 @@ def md(bench: Bench) -> list[Row]:
 
 
 def _dynamics(bench: Bench, label: str, data: Data, cells: tuple[int, int, int], steps: int) -> Row:
-    """With models of one epoch, which are as fast as any."""
-    models = bench.folder / "md" / label.replace(" ", "-")
-    options = write_options(models / "options.yaml", data, soap_bpnn(1))
+    place = f"md/{label.replace(' ', '-')}"
+    models = bench.folder / place
     for side in bench.sides:
-        side.train(options, models / side.name)
+        side.train(bench.options(place, 1, data), models / side.name)
 
     def measure(side: Side, repeat: int) -> float:
         return side.md_milliseconds(models / side.name / "model.pt", data.test, cells, steps)
@@ -181,8 +180,15 @@ def _dynamics(bench: Bench, label: str, data: Data, cells: tuple[int, int, int],
 def accuracy(bench: Bench) -> list[Row]:
     """Force error on the validation set after equal times of training, schedules at their end."""
     sizes, data = bench.sizes, bench.ethanol()
-    epochs = {side.name: _epochs_for(bench, side) for side in bench.sides}
-    times: dict[str, list[float]] = {name: [] for name in epochs}
+    epochs: dict[str, int] = {}
+    times: dict[str, list[float]] = {side.name: [] for side in bench.sides}
+    for side in bench.sides:
+        # an epoch takes what it takes in the figure of that name
+        options = bench.options(f"accuracy/{side.name}", sizes.epochs)
+        output = side.call(["train", str(options)], bench.place("accuracy", side, -1))
+        number = round(sizes.training_seconds / output.epoch_seconds())
+        # three lines about epochs tell the time that was really taken
+        epochs[side.name] = max(3 * sizes.log_interval, number)
 
     def measure(side: Side, repeat: int) -> float:
         place, number = bench.place("accuracy", side, repeat), epochs[side.name]
@@ -199,21 +205,7 @@ def accuracy(bench: Bench) -> list[Row]:
     ]
 
 
-def _epochs_for(bench: Bench, side: Side) -> int:
-    """How many fill the time, measured as in the figure of an epoch."""
-    sizes = bench.sizes
-    options = bench.options(f"accuracy/{side.name}", sizes.epochs)
-    output = side.call(["train", str(options)], bench.place("accuracy", side, -1))
-    # three lines about epochs tell the time that was really taken
-    return max(3 * sizes.log_interval, round(sizes.training_seconds / output.epoch_seconds()))
-
-
 FIGURES: dict[str, Callable[[Bench], list[Row]]] = {
-    "epoch": epoch,
-    "start": start,
-    "whole": whole,
-    "help": help_text,
-    "read": read,
-    "md": md,
+    "epoch": epoch, "start": start, "whole": whole, "help": help_text, "read": read, "md": md,
     "accuracy": accuracy,
-}
+}  # fmt: skip

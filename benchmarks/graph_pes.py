@@ -11,10 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from inputs import Data, shipped, write_options
 from report import Row, machine, table
@@ -25,65 +22,50 @@ THEIR_LINE = re.compile(r"^\s+(\d+)\s+\d+\.\d\s")
 SIZE = {"cutoff": 5.0, "num_features": 64, "num_layers": 3}
 
 
-@dataclass(frozen=True)
-class Race:
-    """What is equal on both sides, and where the files are."""
-
-    data: Data
-    num_radial: int
-    batch_size: int
-    num_epochs: int
-    folder: Path
-
-    def ours(self, side: Side, repeat: int) -> tuple[float, float]:
-        """Seconds of an epoch, and the force RMSE in meV/A on the validation set."""
-        place = self.folder / f"{side.name}-{repeat}"
-        training = {
-            "num_epochs": self.num_epochs, "batch_size": self.batch_size, "log_interval": 1,
-        }  # fmt: skip
-        model = {**SIZE, "num_radial": self.num_radial}
-        architecture = {"name": "painn", "model": model, "training": training}
-        options = write_options(place / "options.yaml", self.data, architecture, seed=repeat)
-        output = side.train(options, place)
-        return output.epoch_seconds(), side.force_error(self.data.valid, place)
-
-    def theirs(self, side: Side, repeat: int) -> tuple[float, float]:
-        """The same, with the loss and the offset of graph-pes's own examples."""
-        place = self.folder / f"{side.name}-{repeat}"
-        place.mkdir(parents=True)
-        config = place / "config.yaml"
-        config.write_text(json.dumps(self._their_config(place, repeat), indent=2), encoding="utf-8")
-        output = side.call([str(config)], place)
-        error = side.force_error(self.data.valid, place, "run/model.pt")
-        return output.epoch_seconds(THEIR_LINE), error
-
-    def _their_config(self, place: Path, repeat: int) -> dict[str, Any]:
-        painn = {
-            "channels": SIZE["num_features"],
-            "layers": SIZE["num_layers"],
-            "cutoff": SIZE["cutoff"],
-            "radial_features": self.num_radial,
-        }
-        general = {"seed": repeat, "progress": "logged", "root_dir": str(place), "run_id": "run"}
-        return {
-            "model": {"offset": "+LearnableOffset()", "many-body": {"+PaiNN": painn}},
-            "data": {"train": _their_data(self.data.train), "valid": _their_data(self.data.valid)},
-            "loss": ["+PerAtomEnergyLoss()", "+ForceRMSE()"],
-            "fitting": {
-                "trainer_kwargs": {"max_epochs": self.num_epochs, "accelerator": "cpu"},
-                "loader_kwargs": {"batch_size": self.batch_size},
-            },
-            "general": general,
-            "wandb": None,
-        }
+def train_ours(
+    side: Side, data: Data, place: Path, arguments: argparse.Namespace, seed: int
+) -> float:
+    """Seconds of an epoch."""
+    training = {
+        "num_epochs": arguments.epochs, "batch_size": arguments.batch_size, "log_interval": 1,
+    }  # fmt: skip
+    model = {**SIZE, "num_radial": arguments.radial}
+    architecture = {"name": "painn", "model": model, "training": training}
+    options = write_options(place / "options.yaml", data, architecture, seed=seed)
+    return side.train(options, place).epoch_seconds()
 
 
-def _their_data(path: Path) -> dict[str, Any]:
-    return {"+file_dataset": {"path": str(path), "cutoff": SIZE["cutoff"], "shuffle": False}}
+def train_theirs(
+    side: Side, data: Data, place: Path, arguments: argparse.Namespace, seed: int
+) -> float:
+    """Seconds of an epoch, with the loss and the offset of graph-pes's own examples."""
+    painn = {
+        "channels": SIZE["num_features"],
+        "layers": SIZE["num_layers"],
+        "cutoff": SIZE["cutoff"],
+        "radial_features": arguments.radial,
+    }
+    train, valid = (
+        {"+file_dataset": {"path": str(path), "cutoff": SIZE["cutoff"], "shuffle": False}}
+        for path in (data.train, data.valid)
+    )
+    config = {
+        "model": {"offset": "+LearnableOffset()", "many-body": {"+PaiNN": painn}},
+        "data": {"train": train, "valid": valid},
+        "loss": ["+PerAtomEnergyLoss()", "+ForceRMSE()"],
+        "fitting": {
+            "trainer_kwargs": {"max_epochs": arguments.epochs, "accelerator": "cpu"},
+            "loader_kwargs": {"batch_size": arguments.batch_size},
+        },
+        "general": {"seed": seed, "progress": "logged", "root_dir": str(place), "run_id": "run"},
+        "wandb": None,
+    }
+    place.mkdir(parents=True)
+    (place / "config.yaml").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    return side.call([str(place / "config.yaml")], place).epoch_seconds(THEIR_LINE)
 
 
-def main() -> int:
-    """Race, and print the table."""
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-painn")
     parser.add_argument("--theirs", type=Path, required=True, help="interpreter with graph-pes")
@@ -91,7 +73,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, default=4, help="of both (default: 4)")
     parser.add_argument("--radial", type=int, default=8, help="radial functions (default: 8)")
     parser.add_argument("--repeats", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
-    return run_benchmark(parser, race)
+    run_benchmark(parser, race)
 
 
 def race(arguments: argparse.Namespace, folder: Path) -> str:
@@ -99,13 +81,13 @@ def race(arguments: argparse.Namespace, folder: Path) -> str:
     ours = Side("ours", arguments.ours.absolute(), "mt", arguments.threads)
     theirs = Side("graph-pes", arguments.theirs.absolute(), "graph-pes-train", arguments.threads)
     data = shipped(ours, "ethanol", folder / "ethanol")
-    equal = Race(data, arguments.radial, arguments.batch_size, arguments.epochs, folder)
-    run = {ours.name: equal.ours, theirs.name: equal.theirs}
-    errors: dict[str, list[float]] = {name: [] for name in run}
+    errors: dict[str, list[float]] = {ours.name: [], theirs.name: []}
 
     def measure(side: Side, repeat: int) -> float:
-        seconds, error = run[side.name](side, repeat)
-        errors[side.name].append(error)
+        place = folder / f"{side.name}-{repeat}"
+        train, model = (train_ours, "model.pt") if side is ours else (train_theirs, "run/model.pt")
+        seconds = train(side, data, place, arguments, repeat)
+        errors[side.name].append(side.force_error(data.valid, place, model))
         return seconds
 
     seconds = alternate((ours, theirs), measure, arguments.repeats)
@@ -115,9 +97,9 @@ def race(arguments: argparse.Namespace, folder: Path) -> str:
         Row("time of an epoch", "s", seconds[ours.name], seconds[theirs.name], None),
         Row(after, "meV/A", errors[ours.name], errors[theirs.name], None),
     ]
-    cells = [("figure", *run, "ratio"), *(row.cells()[:4] for row in rows)]
+    cells = [("figure", *seconds, "ratio"), *(row.cells()[:4] for row in rows)]
     return f"{machine() | {'threads': arguments.threads}}\n{table(cells)}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -54,30 +55,23 @@ def many(ethanol: Data, number: int, folder: Path) -> Data:
 
 
 def _displaced(frame: Frame, generator: random.Random) -> Frame:
-    """Columns of the shipped file: species, positions, forces."""
     lines = []
     for line in frame[2:]:
+        # of the shipped file: species, positions, forces
         species, *columns = line.split()
         moved = [f"{float(x) + generator.gauss(0, DISPLACEMENT):.6f}" for x in columns[:3]]
-        lines.append(" ".join([species, *moved, *columns[3:]]))
+        lines.append(" ".join([species, *moved, *columns[3:]]) + "\n")
     return [*frame[:2], *lines]
 
 
 def read_frames(path: Path) -> list[Frame]:
     """The lines of each structure."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    frames, start = [], 0
-    while start < len(lines):
-        stop = start + 2 + int(lines[start])
-        frames.append(lines[start:stop])
-        start = stop
-    return frames
+    lines = iter(path.read_text(encoding="utf-8").splitlines(keepends=True))
+    return [[count, *islice(lines, 1 + int(count))] for count in lines]
 
 
 def write_frames(path: Path, frames: list[Frame]) -> None:
-    """The other way round."""
-    text = "".join(f"{line}\n" for frame in frames for line in frame)
-    path.write_text(text, encoding="utf-8")
+    path.write_text("".join(chain.from_iterable(frames)), encoding="utf-8")
 
 
 def write_options(

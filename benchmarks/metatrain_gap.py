@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +47,7 @@ ENTRANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def main() -> int:
-    """Race, and print the table."""
+def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--ours", type=Path, required=True, help="interpreter with mt-gap")
     parser.add_argument(
@@ -57,7 +55,7 @@ def main() -> int:
     )
     parser.add_argument("--structures", type=int, default=80, help="for training (default: 80)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each (default: 3)")
-    return run_benchmark(parser, race, threads=1)
+    run_benchmark(parser, race, threads=1)
 
 
 def race(arguments: argparse.Namespace, folder: Path) -> str:
@@ -85,18 +83,11 @@ def race(arguments: argparse.Namespace, folder: Path) -> str:
         dataclasses.replace(theirs if name == "metatrain" else ours, name=name) for name in ENTRANTS
     ]
     seconds = alternate(entrants, measure, arguments.repeats)
-    rows = [
-        (
-            name,
-            spread(seconds[name], "s"),
-            spread(memory[name], "MB"),
-            spread(errors[name], "meV/A"),
-        )
-        for name in ENTRANTS
-    ]
+    values = ((seconds, "s"), (memory, "MB"), (errors, "meV/A"))
+    rows = [(name, *(spread(each[name], unit) for each, unit in values)) for name in ENTRANTS]
     cells = [("fit", "CPU time", "peak memory", "force RMSE, test"), *rows]
     return f"{machine() | {'threads': arguments.threads}}\n{table(cells)}"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,7 +16,6 @@ ROWS = 12
 
 
 def profile(bench: Bench) -> str:
-    """Text for the terminal."""
     options = bench.options("profile", 1)
     return "\n\n".join([_step(bench, options), _imports(bench, options)])
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,12 +29,10 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Of the medians."""
         return median(self.ours) / median(self.metatrain)
 
     @property
     def reached(self) -> bool | None:
-        """None where there is no goal."""
         return None if self.goal is None else self.ratio <= self.goal
 
     def cells(self) -> tuple[str, ...]:
@@ -54,22 +52,14 @@ def table(cells: Sequence[tuple[str, ...]]) -> str:
     """Markdown, which is also readable in a terminal."""
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     rule = tuple("-" * width for width in widths)
-    lines = [cells[0], rule, *cells[1:]]
-    return "\n".join(
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths)) + " |"
-        for line in lines
-    )
+    padded = [map(str.ljust, line, widths) for line in (cells[0], rule, *cells[1:])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
 
 
 def write_json(path: Path, conditions: dict[str, Any], **values: Any) -> None:
     """All values, for those who do not like medians."""
     text = json.dumps({"conditions": conditions, **values}, indent=2)
     path.write_text(text + "\n", encoding="utf-8")
-
-
-def figures_of(rows: list[Row]) -> list[dict[str, Any]]:
-    """The rows for the file."""
-    return [asdict(row) | {"ratio": row.ratio, "reached": row.reached} for row in rows]
 
 
 def machine() -> dict[str, Any]:

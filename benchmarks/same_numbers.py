@@ -18,18 +18,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from sides import BenchmarkError, Side
+from sides import Side
 
 EPOCHS, LATER = 3, 5
 EXAMPLES = ("ethanol", "ice")
 EXTENSIONS = ["-e", "extensions"]
 # hypers that make a training of seconds, where the defaults take longer
 SMALL: dict[str, list[str]] = {"gap": ["architecture.model.krr.num_sparse_points=50"]}
-_NAMES = """
-import json
-from importlib.metadata import entry_points
-print(json.dumps({"names": sorted(each.name for each in entry_points(group="mt.architectures"))}))
-"""
 _LEAVES = """
 import hashlib, json, sys, torch
 def leaves(value, path=""):
@@ -50,7 +45,6 @@ print(json.dumps(dict(leaves(torch.load(sys.argv[1], weights_only=True)))))
 
 
 def main() -> int:
-    """Train on both sides, and list what differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--before", type=Path, required=True, help="an interpreter")
     parser.add_argument("--after", type=Path, required=True, help="another one")
@@ -60,13 +54,9 @@ def main() -> int:
         Side(name, getattr(arguments, name).absolute(), "mt", threads=1)
         for name in ("before", "after")
     )
-    try:
-        names = arguments.only or before.run_code(_NAMES)["names"]
-        with tempfile.TemporaryDirectory() as folder:
-            return compare(before, after, names, Path(folder))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        names = arguments.only or [each["name"] for each in before.architectures(Path(folder))]
+        return compare(before, after, names, Path(folder))
 
 
 def compare(before: Side, after: Side, names: list[str], folder: Path) -> int:
@@ -80,9 +70,8 @@ def compare(before: Side, after: Side, names: list[str], folder: Path) -> int:
             )
             different = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
             loss = ours.get("train.csv.val loss", "a fit without epochs")
-            print(
-                f"{name} {example}: {len(ours)} values, {len(different)} differ; last loss {loss}"
-            )
+            count = f"{len(ours)} values, {len(different)} differ"
+            print(f"{name} {example}: {count}; last loss {loss}")
             for key in different[:10]:
                 print(f"  {key}: {ours.get(key)} -> {theirs.get(key)}")
             total += len(different)
@@ -97,16 +86,12 @@ def numbers(side: Side, name: str, example: str, folder: Path) -> dict[str, str]
     text = options.read_text(encoding="utf-8").replace("name: soap_bpnn", f"name: {name}")
     options.write_text(text, encoding="utf-8")
     epochs = "training:\n    batch_size" in text and name not in SMALL
-    flags = list(SMALL.get(name, []))
     if not epochs:
         _without_training_section(options)
-    count = [f"architecture.training.num_epochs={EPOCHS}"] if epochs else []
-    side.call(["train", "options.yaml", *EXTENSIONS, *_overrides([*flags, *count])], folder)
+    _train(side, folder, name, EPOCHS if epochs else None)
     found = _read(side, folder, "first")
     if epochs:
-        later = [f"architecture.training.num_epochs={LATER}"]
-        arguments = ["train", "options.yaml", *EXTENSIONS, "--restart", "auto", "--allow-changes"]
-        side.call([*arguments, *_overrides([*flags, *later])], folder)
+        _train(side, folder, name, LATER, "--restart", "auto", "--allow-changes")
         found |= _read(side, folder, "restarted")
     evaluated = side.call(["eval", "model.pt", "eval.yaml", *EXTENSIONS, "-o", "out.xyz"], folder)
     found |= {f"eval.{i}": line for i, (_, line) in enumerate(evaluated.lines)}
@@ -122,8 +107,12 @@ def _without_training_section(options: Path) -> None:
     options.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-def _overrides(flags: list[str]) -> list[str]:
-    return [word for flag in flags for word in ("-r", flag)]
+def _train(side: Side, folder: Path, name: str, num_epochs: int | None, *flags: str) -> None:
+    overrides = list(SMALL.get(name, []))
+    if num_epochs is not None:
+        overrides.append(f"architecture.training.num_epochs={num_epochs}")
+    words = [word for each in overrides for word in ("-r", each)]
+    side.call(["train", "options.yaml", *EXTENSIONS, *flags, *words], folder)
 
 
 def _read(side: Side, folder: Path, prefix: str) -> dict[str, str]:

@@ -29,10 +29,6 @@ print(json.dumps({"python": platform.python_version(), **names}))
 EPOCH_LINE = re.compile(r"\bepoch:?\s+(\d+)\b.*\|", re.IGNORECASE)
 
 
-class BenchmarkError(Exception):
-    """A command failed, or did not say what it should have said."""
-
-
 @dataclass(frozen=True)
 class Output:
     """What a command printed, each line with the seconds since its start, and how long it took."""
@@ -41,23 +37,23 @@ class Output:
     seconds: float
     started: float  # time.monotonic(), one clock for all processes of the machine
 
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
     def result(self) -> dict[str, Any]:
         """The last line that is a JSON object: libraries may print at exit."""
         for _, line in reversed(self.lines):
             if line.startswith("{"):
-                result: dict[str, Any] = json.loads(line)
-                return result
-        raise BenchmarkError("a script inside an environment printed no result")
+                return dict(json.loads(line))
+        raise SystemExit("a script inside an environment printed no result")
 
     def epoch_seconds(self, pattern: re.Pattern[str] = EPOCH_LINE) -> float:
         """Between the second and the last line about an epoch, validation included."""
-        stamps = [
-            (seconds, int(found[1]))
-            for seconds, line in self.lines
-            if (found := pattern.search(line))
-        ]
+        matches = [(seconds, pattern.search(line)) for seconds, line in self.lines]
+        stamps = [(seconds, int(match[1])) for seconds, match in matches if match]
         if len(stamps) < 3:
-            raise BenchmarkError(f"only {len(stamps)} lines about epochs in a training's output")
+            raise SystemExit(f"only {len(stamps)} lines about epochs in a training's output")
         # before the second line the process warms up: caches, compilation, the first batches
         (started, first), (stopped, last) = stamps[1], stamps[-1]
         return (stopped - started) / (last - first)
@@ -80,7 +76,7 @@ class Side:
         """Run the command as a user does."""
         script = self.python.parent / self.command
         if not script.is_file():
-            raise BenchmarkError(
+            raise SystemExit(
                 f"there is no '{self.command}' beside the interpreter of {self.name}; "
                 "see README.md for how to make the environment"
             )
@@ -116,8 +112,12 @@ class Side:
         """Run a program given as text; its last line is its result, in JSON."""
         return self._run([str(self.python), "-c", code, *arguments], Path.cwd()).result()
 
+    def architectures(self, folder: Path) -> list[dict[str, Any]]:
+        """Those that ``mt list`` finds in the environment, whether they work or not."""
+        entries = json.loads(self.call(["list", "--json"], folder).text)
+        return [entry for entry in entries if entry["installed"]]
+
     def versions(self) -> dict[str, str]:
-        """Of Python and of the packages that matter here."""
         return self.run_code(_PRINT_VERSIONS, *PACKAGES)
 
     def _run(self, command: list[str], folder: Path) -> Output:
@@ -144,7 +144,7 @@ class Side:
         seconds = time.monotonic() - started
         if process.returncode != 0:
             end = "\n".join(f"  {line}" for _, line in lines[-20:])
-            raise BenchmarkError(f"{self.name}: {' '.join(command)} failed:\n{end}")
+            raise SystemExit(f"{self.name}: {' '.join(command)} failed:\n{end}")
         return Output(lines, seconds, started)
 
 
@@ -169,8 +169,8 @@ def run_benchmark(
     measure: Callable[[argparse.Namespace, Path], str],
     argv: list[str] | None = None,
     threads: int = 2,
-) -> int:
-    """Parse a command line, measure, and print what comes of it; 1 where a command failed.
+) -> None:
+    """Parse a command line, measure, and print what comes of it.
 
     :param measure: given the arguments and a folder for all files, returns text for the terminal
     """
@@ -179,10 +179,5 @@ def run_benchmark(
     )
     parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
     arguments = parser.parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            print(measure(arguments, (arguments.folder or Path(temporary)).absolute()))
-    except BenchmarkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    with tempfile.TemporaryDirectory() as temporary:
+        print(measure(arguments, (arguments.folder or Path(temporary)).absolute()))

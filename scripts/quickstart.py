@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from ase import units
 from ase.io import read
-from ase.md.velocitydistribution import Stationary, ZeroRotation
+from ase.md.velocitydistribution import Stationary, ZeroRotation, thermalize_momenta
 from ase.md.verlet import VelocityVerlet
 from metatomic_ase import MetatomicCalculator
 
@@ -27,9 +27,13 @@ STEPS = 1000
 
 
 def main() -> None:
-    """The whole way from data to a trajectory."""
     started = time.perf_counter()
-    folder = new_folder()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="a new folder for all files")
+    free = (Path(f"quickstart-{number}") for number in itertools.count(1))
+    folder = parser.parse_args().folder or next(each for each in free if not each.exists())
+    folder.mkdir(parents=True)
+    folder = folder.resolve()
     examples.copy("ethanol", folder)
     os.chdir(folder)
     result = train("options.yaml")
@@ -47,30 +51,16 @@ def main() -> None:
     print(f"Done in {time.perf_counter() - started:.0f} s")
 
 
-def new_folder() -> Path:
-    """The folder named on the command line, or the first ``quickstart-N`` that is free."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="a new folder for all files")
-    folder = parser.parse_args().folder
-    if folder is None:
-        free = (Path(f"quickstart-{number}") for number in itertools.count(1))
-        folder = next(candidate for candidate in free if not candidate.exists())
-    folder.mkdir(parents=True)
-    return folder.resolve()
-
-
 def molecular_dynamics(model: Path) -> tuple[float, float]:
     """Drift of the total energy (meV/atom/ps), and seconds, of a short NVE trajectory."""
     atoms = read("ethanol.xyz", index=0)
     atoms.calc = MetatomicCalculator(str(model))
-    # the Maxwell-Boltzmann distribution, by a seed; what moves or turns the whole is taken out
-    spread = np.sqrt(atoms.get_masses() * units.kB * TEMPERATURE)[:, None]
-    atoms.set_momenta(spread * np.random.default_rng(0).normal(size=(len(atoms), 3)))
+    thermalize_momenta(atoms, TEMPERATURE, rng=np.random.default_rng(0))
+    # what moves or turns the whole is taken out
     Stationary(atoms)
     ZeroRotation(atoms)
     dynamics = VelocityVerlet(atoms, timestep=TIME_STEP * units.fs)
     energies: list[float] = []
-    Path("trajectory.xyz").unlink(missing_ok=True)
 
     def observe() -> None:
         energies.append(atoms.get_total_energy())

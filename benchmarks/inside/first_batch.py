@@ -22,23 +22,16 @@ def stop(*_: Any, **__: Any) -> None:
     os._exit(0)
 
 
-def run_ours() -> None:
-    from mt_core.cli import main
-    from mt_soap_bpnn.trainer import SoapBpnnTrainer
-
-    trainer: Any = SoapBpnnTrainer
-    trainer.predict = stop
-    sys.exit(main())
-
-
-def run_metatrain() -> None:
-    import metatrain.soap_bpnn.trainer as trainer
-    from metatrain.__main__ import main
-
-    trainer.evaluate_model = stop
-    main()
-
-
 if __name__ == "__main__":
-    run = {"ours": run_ours, "metatrain": run_metatrain}[sys.argv.pop(1)]
-    run()
+    trainer: Any
+    if sys.argv.pop(1) == "ours":
+        from mt_core.cli import main
+        from mt_soap_bpnn.trainer import SoapBpnnTrainer as trainer
+
+        trainer.predict = stop
+    else:
+        import metatrain.soap_bpnn.trainer as trainer
+        from metatrain.__main__ import main
+
+        trainer.evaluate_model = stop
+    sys.exit(main())

@@ -14,8 +14,15 @@ import time
 from typing import Any
 
 
-def timed(trainer: Any, found: dict[str, float]) -> None:
-    """Measure every call of ``train`` of a trainer's class."""
+def main() -> int:
+    found: dict[str, float] = {}
+    trainer: Any
+    if sys.argv.pop(1) == "ours":
+        from mt_core.cli import main as run
+        from mt_gap.trainer import GapTrainer as trainer
+    else:
+        from metatrain.__main__ import main as run
+        from metatrain.gap.trainer import Trainer as trainer
     train = trainer.train
 
     def measured(*arguments: Any, **more: Any) -> Any:
@@ -27,20 +34,6 @@ def timed(trainer: Any, found: dict[str, float]) -> None:
         return result
 
     trainer.train = measured
-
-
-def main() -> int:
-    found: dict[str, float] = {}
-    if sys.argv.pop(1) == "ours":
-        from mt_core.cli import main as run
-        from mt_gap.trainer import GapTrainer
-
-        timed(GapTrainer, found)
-    else:
-        from metatrain.__main__ import main as run
-        from metatrain.gap.trainer import Trainer
-
-        timed(Trainer, found)
     status = run()
     print(json.dumps(found), flush=True)
     return status or 0

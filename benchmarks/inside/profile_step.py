@@ -52,28 +52,23 @@ class Stopwatch:
     def result(self) -> dict[str, Any]:
         """Milliseconds of a step: by the clock, by part, and by operator without its children."""
         events = [e for e in self.profiler.key_averages() if "ProfilerStep" not in e.key]
+        events.sort(key=lambda event: -event.self_cpu_time_total)
+        own = [1e-3 * float(event.self_cpu_time_total) / STEPS for event in events]
         parts = {
             event.key.removeprefix(PART): 1e-3 * event.cpu_time_total / STEPS
             for event in events
             if event.key.startswith(PART)
         }
-        operators = sorted(events, key=lambda event: -event.self_cpu_time_total)
-        total = sum(event.self_cpu_time_total for event in events)
-        rows = [
-            (e.key.replace(PART, "Python code in: "), e.count / STEPS, milliseconds(e))
-            for e in operators[:ROWS]
+        operators = [
+            (event.key.replace(PART, "Python code in: "), event.count / STEPS, milliseconds)
+            for event, milliseconds in zip(events[:ROWS], own)
         ]
         return {
             "milliseconds": self.milliseconds,
-            "profiled": 1e-3 * total / STEPS,
+            "profiled": sum(own),
             "parts": parts,
-            "operators": rows,
+            "operators": operators,
         }
-
-
-def milliseconds(event: Any) -> float:
-    """Of a step, without what the event calls."""
-    return 1e-3 * float(event.self_cpu_time_total) / STEPS
 
 
 def mark(owner: Any, method: str, label: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mt_core.architectures import capability_words, people_of, stage_of
-from mt_shared.options import UNSET, Hyper, dump_inline, hyper_table, read_yaml
+from mt_shared.options import UNSET, dump_inline, hyper_table, read_yaml
 from mt_shared.registry import (
     CAPABILITIES,
     DEFAULT_HYPERS,
@@ -65,29 +65,25 @@ def write_pages() -> None:
 
 def read_entries() -> list[ArchitectureEntry]:
     """Every architecture of the repository, as its files describe it, by name."""
-    files = ROOT.glob(f"packages/*/src/*/{CAPABILITIES}")
-    return sorted((_read(file.parent) for file in files), key=lambda entry: entry.name)
-
-
-def _read(folder: Path) -> ArchitectureEntry:
-    hypers = read_yaml(folder / DEFAULT_HYPERS)
-    name = hypers["name"]
-    return ArchitectureEntry(
-        name=name,
-        distribution=distribution_name(name),
-        version="",
-        module=folder.name,
-        folder=folder,
-        maintainers=read_people(folder, "__maintainers__"),
-        capabilities=read_yaml(folder / CAPABILITIES),
-        default_hypers=hypers,
-        schema=_schema(folder / SCHEMA),
-    )
-
-
-def _schema(path: Path) -> dict[str, Any] | None:
-    """An experimental architecture may lack a schema."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    entries = []
+    for file in ROOT.glob(f"packages/*/src/*/{CAPABILITIES}"):
+        folder = file.parent
+        hypers = read_yaml(folder / DEFAULT_HYPERS)
+        schema = folder / SCHEMA
+        entry = ArchitectureEntry(
+            name=hypers["name"],
+            distribution=distribution_name(hypers["name"]),
+            version="",
+            module=folder.name,
+            folder=folder,
+            maintainers=read_people(folder, "__maintainers__"),
+            capabilities=read_yaml(file),
+            default_hypers=hypers,
+            # an experimental architecture may lack one
+            schema=json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else None,
+        )
+        entries.append(entry)
+    return sorted(entries, key=lambda entry: entry.name)
 
 
 # ---- the tables of all architectures
@@ -96,31 +92,28 @@ def _schema(path: Path) -> dict[str, Any] | None:
 def targets_table(entries: list[ArchitectureEntry]) -> str:
     """Which types of targets each architecture fits."""
     header = ["architecture", *TARGETS, "quantity", "forces", "stress", "several targets"]
-    return table(header, [_target_cells(entry) for entry in entries])
-
-
-def _target_cells(entry: ArchitectureEntry) -> list[str]:
-    able = entry.capabilities or {}
-    targets = [able["targets"].get(kind, []) for kind in TARGETS.values()]
-    fits = [", ".join(SAMPLES[each] for each in samples) or NONE for samples in targets]
-    fits += [", ".join(able.get("quantities", [])) or "any"]
-    gradients = [gradient in able["gradients"] for gradient in ("positions", "strain")]
-    fits += ["yes" if each else NONE for each in gradients]
-    return [_link(entry), *fits, capability_words(able)["several targets"]]
+    rows = []
+    for entry in entries:
+        able = entry.capabilities or {}
+        targets = [able["targets"].get(kind, []) for kind in TARGETS.values()]
+        fits = [", ".join(SAMPLES[each] for each in samples) or NONE for samples in targets]
+        fits += [", ".join(able.get("quantities", [])) or "any"]
+        fits += ["yes" if each in able["gradients"] else NONE for each in ("positions", "strain")]
+        rows.append([_link(entry), *fits, capability_words(able)["several targets"]])
+    return table(header, rows)
 
 
 def abilities_table(entries: list[ArchitectureEntry]) -> str:
     """What else a user chooses by."""
     header = ["architecture", "stage", "package", "fit", "locality", "fine-tuning", "devices"]
-    return table(header, [_ability_cells(entry) for entry in entries])
-
-
-def _ability_cells(entry: ArchitectureEntry) -> list[str]:
-    able = entry.capabilities or {}
-    said = capability_words(able)
-    stage, package = stage_of(entry.name).stage, f"`{entry.distribution}`"
-    fit, locality = (able[key].replace("_", " ") for key in ("fit", "locality"))
-    return [_link(entry), stage, package, fit, locality, said["fine-tuning"], said["devices"]]
+    rows = []
+    for entry in entries:
+        able = entry.capabilities or {}
+        stage, package = stage_of(entry.name).stage, f"`{entry.distribution}`"
+        own = [able[key].replace("_", " ") for key in ("fit", "locality")]
+        own += [capability_words(able)[key] for key in ("fine-tuning", "devices")]
+        rows.append([_link(entry), stage, package, *own])
+    return table(header, rows)
 
 
 def _link(entry: ArchitectureEntry) -> str:
@@ -132,14 +125,19 @@ def _link(entry: ArchitectureEntry) -> str:
 
 
 def page(entry: ArchitectureEntry) -> str:
-    """Its README, what it can do, and its hypers."""
+    """Its README, its stage, maintainers and capabilities, and its hypers."""
     assert entry.folder is not None
     package = entry.folder.parents[1]
     readme = (package / "README.md").read_text(encoding="utf-8")
+    facts = {
+        "stage": f"[{stage_of(entry.name).stage}](../life-cycle.md)",
+        "maintainers": people_of(entry.maintainers),
+        **capability_words(entry.capabilities or {}),
+    }
     parts = [
         relinked(readme, package).rstrip(),
         "## What it can do",
-        facts_table(entry),
+        table(["", ""], [list(fact) for fact in facts.items()]),
         "## Hypers",
         HYPERS_NOTE.format(name=entry.name),
         *hyper_sections(entry),
@@ -147,40 +145,19 @@ def page(entry: ArchitectureEntry) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def facts_table(entry: ArchitectureEntry) -> str:
-    """Its stage and maintainers, and every line of its ``capabilities.yaml``."""
-    stage = f"[{stage_of(entry.name).stage}](../life-cycle.md)"
-    able = capability_words(entry.capabilities or {})
-    facts = {"stage": stage, "maintainers": people_of(entry.maintainers), **able}
-    return table(["", ""], [[about, what] for about, what in facts.items()])
-
-
 def hyper_sections(entry: ArchitectureEntry) -> list[str]:
     """A heading and a table for the model, for the training, and for what the engine adds."""
-    hypers = hyper_table(entry)
-    sections = {
-        "### Of the model": [each for each in hypers if each.path[0] == "model"],
-        "### Of the training": [
-            each for each in hypers if each.path[0] == "training" and not each.of_engine
-        ],
-        "### Of the training, by the shared engine": [each for each in hypers if each.of_engine],
-    }
+    sections: dict[str, list[list[str]]] = {}
+    for hyper in hyper_table(entry):
+        whose = ", by the shared engine" if hyper.of_engine else ""
+        heading = f"### Of the {hyper.path[0]}{whose}"
+        bare = hyper.is_section or hyper.default is UNSET
+        default = "" if bare else f"`{dump_inline(hyper.default)}`"
+        meaning = hyper.description.replace("*", "\\*")
+        cells = [f"`{'.'.join(hyper.path[1:])}`", hyper.kind, hyper.bounds, default, meaning]
+        sections.setdefault(heading, []).append(cells)
     header = ["key", "type", "bounds", "default", "meaning"]
-    return [
-        part
-        for heading, rows in sections.items()
-        if rows
-        for part in (heading, table(header, [_hyper_cells(each) for each in rows]))
-    ]
-
-
-def _hyper_cells(hyper: Hyper) -> list[str]:
-    default = (
-        "" if hyper.is_section or hyper.default is UNSET else f"`{dump_inline(hyper.default)}`"
-    )
-    meaning = hyper.description.replace("*", "\\*")
-    key = ".".join(hyper.path[1:])
-    return [f"`{key}`", hyper.kind, hyper.bounds, default, meaning]
+    return [part for head, rows in sections.items() for part in (head, table(header, rows))]
 
 
 def relinked(text: str, folder: Path) -> str:
@@ -215,7 +192,6 @@ def _place(target: Path) -> str | None:
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A table of Markdown."""
     rule = ["---"] * len(header)
     return "\n".join(f"| {' | '.join(map(cell, row))} |" for row in [header, rule, *rows])
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from make_examples import Example, make_set, parse_arguments, start_ethanol
+from make_examples import ETHANOL, Example, make_set, parse_arguments
 
 SEED = 20260501
 # GFN2-xTB, in angstrom; the conformer that a search from one embedding ended in
@@ -58,7 +58,7 @@ SETS = (
     Example(
         name="ethanol-500K",
         title="Ethanol with the forces of 500 K",
-        start=start_ethanol,
+        start=ETHANOL,
         description="One molecule, C2H6O, 9 atoms, without a cell.",
         num_frames=200,
         # GFN2-xTB is softer than density functionals: its forces deviate at this temperature by
@@ -79,7 +79,6 @@ SETS = (
 
 
 def main() -> None:
-    """Make what is asked for, and say how large the forces of each set are."""
     parser = argparse.ArgumentParser(description="Make the data sets that defaults are chosen on.")
     parser.add_argument("folder", type=Path, help="where the folders of the sets go")
     arguments, chosen = parse_arguments(parser, SETS, SEED)

@@ -23,9 +23,10 @@ from typing import Any
 import ase.io
 import numpy as np
 from ase import Atoms
-from metatomic_ase import MetatomicCalculator
 
-from mt_core import examples, train
+from mt_core import evaluate, examples, train
+
+SPLITS = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -48,32 +49,23 @@ SETS = (
 
 
 def read(data: DataSet, sets: Path, scratch: Path) -> list[Atoms]:
-    """All structures of a set."""
+    folder = sets / data.name
     if data.shipped:
-        folder = scratch / "shipped" / data.name
-        if not folder.exists():
-            examples.copy(data.name, folder)
-    else:
-        folder = sets / data.name
+        folder = scratch / data.name
+        examples.copy(data.name, folder)
     return list(ase.io.iread(folder / f"{data.name}.xyz"))
 
 
-def split(data: DataSet, frames: list[Atoms], folder: Path) -> dict[str, list[Atoms]]:
-    """Write the three parts into the folder, and return them."""
+def split(data: DataSet, frames: list[Atoms]) -> None:
+    """Write the three parts into the current folder."""
     # of one seed for all seeds of trainings: what differs is the training, not the data
     order = np.random.default_rng(0).permutation(len(frames))
-    edges = [data.num_train, data.num_train + data.num_valid]
-    names = ("training", "validation", "test")
-    parts = {
-        name: [frames[i] for i in sorted(part)] for name, part in zip(names, np.split(order, edges))
-    }
-    for name, part in parts.items():
-        ase.io.write(folder / f"{name}.xyz", part)
-    return parts
+    parts = np.split(order, [data.num_train, data.num_train + data.num_valid])
+    for name, part in zip(SPLITS, parts, strict=True):
+        ase.io.write(f"{name}.xyz", [frames[i] for i in sorted(part)])
 
 
 def make_options(data: DataSet, stress: bool, share: float, seed: int) -> dict[str, Any]:
-    """Options of a training at the defaults."""
     energy = {"key": "energy", "unit": "eV", "forces": True, "stress": stress}
     training = {"num_epochs": round(share * data.num_epochs), "log_interval": 1000}
     options: dict[str, Any] = {
@@ -81,42 +73,29 @@ def make_options(data: DataSet, stress: bool, share: float, seed: int) -> dict[s
         "device": "cpu",
         "architecture": {"name": "soap_bpnn", "training": training},
     }
-    for name in ("training", "validation", "test"):
+    for name in SPLITS:
         systems = {"read_from": f"{name}.xyz", "length_unit": "angstrom"}
         options[f"{name}_set"] = {"systems": systems, "targets": {"energy": energy}}
     return options
 
 
-def errors(model: Path, frames: list[Atoms]) -> tuple[float, float]:
-    """Root mean square errors of forces (meV/A) and energies (meV/atom)."""
-    calculator = MetatomicCalculator(str(model))
-    forces, energies = [], []
-    for atoms in frames:
-        copy = atoms.copy()
-        copy.calc = calculator
-        forces.append(copy.get_forces() - atoms.get_forces())
-        energies.append((copy.get_potential_energy() - atoms.get_potential_energy()) / len(atoms))
-    mean_squares = (np.mean(np.square(np.concatenate(forces))), np.mean(np.square(energies)))
-    return 1e3 * float(np.sqrt(mean_squares[0])), 1e3 * float(np.sqrt(mean_squares[1]))
-
-
 def judge(data: DataSet, frames: list[Atoms], arguments: argparse.Namespace, seed: int) -> str:
-    """A row: errors on validation and test structures."""
+    """A row: root mean square errors of forces (meV/A) and energies (meV/atom), on two splits."""
     with tempfile.TemporaryDirectory() as folder:
         # a training writes into the current folder
         os.chdir(folder)
-        parts = split(data, frames, Path(folder))
+        split(data, frames)
         options = make_options(data, bool(frames[0].pbc.all()), arguments.share, seed)
         result = train(options, overrides=arguments.override)
         assert result is not None
-        found = [errors(result.model, parts[name]) for name in ("validation", "test")]
+        errors = evaluate(result.model, [options[f"{name}_set"] for name in SPLITS[1:]]).errors
         os.chdir(arguments.folder)
-    cells = " | ".join(f"{force:.1f} | {energy:.2f}" for force, energy in found)
+    found = [errors[f"{name}.xyz"] for name in SPLITS[1:]]
+    cells = " | ".join(f"{each['forces'].rmse:.1f} | {each['energy'].rmse:.2f}" for each in found)
     return f"| {data.name} | {seed} | {cells} |"
 
 
 def main() -> None:
-    """Train on each set and print a table, in markdown."""
     parser = argparse.ArgumentParser(description="Judge a choice of hypers on four data sets.")
     parser.add_argument("folder", type=Path, help="where make_tuning_sets.py has put the sets")
     parser.add_argument("--names", nargs="+", help="of the sets (default: all)")
@@ -125,13 +104,15 @@ def main() -> None:
     parser.add_argument("-r", "--override", action="append", default=[], metavar="KEY=VALUE")
     arguments = parser.parse_args()
     arguments.folder = arguments.folder.absolute()
-    rows = []
+    rows = [
+        "| set | seed | validation F | E | test F | E |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         for data in SETS:
             if arguments.names is None or data.name in arguments.names:
                 frames = read(data, arguments.folder, Path(scratch))
                 rows += [judge(data, frames, arguments, seed) for seed in arguments.seeds]
-    print("| set | seed | validation F | E | test F | E |\n| --- | --- | --- | --- | --- | --- |")
     print("\n".join(rows))
 
 

@@ -28,9 +28,10 @@ def main() -> None:
 
 
 def build(distribution: Distribution, folder: Path, *, isolated: bool = True) -> Path:
-    """The wheel of a distribution."""
-    if wheel(distribution, folder).exists():
-        return wheel(distribution, folder)
+    # of the version of this source
+    wheel = folder / f"{distribution.module}-{distribution.version}-py3-none-any.whl"
+    if wheel.exists():
+        return wheel
     options = [] if isolated else ["--no-isolation"]
     # without --wheel: the wheel is made from the source distribution, not from the folder
     command = [sys.executable, "-m", "build", *options, "--outdir", str(folder)]
@@ -39,12 +40,7 @@ def build(distribution: Distribution, folder: Path, *, isolated: bool = True) ->
     )
     if done.returncode != 0:
         raise SystemExit(f"{distribution.name} cannot be built:\n{done.stdout}{done.stderr}")
-    return wheel(distribution, folder)
-
-
-def wheel(distribution: Distribution, folder: Path) -> Path:
-    """The wheel of the version of this source, in a folder of wheels."""
-    return folder / f"{distribution.module}-{distribution.version}-py3-none-any.whl"
+    return wheel
 
 
 if __name__ == "__main__":

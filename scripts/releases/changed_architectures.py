@@ -9,10 +9,13 @@ of file shall not go untested.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
 from distributions import (
     BASE,
     BY_NAME,
-    PACKAGES,
+    ROOT,
     Distribution,
     all_architectures,
     command_line,
@@ -23,7 +26,7 @@ from stages import stage
 
 # files and folders; hatch_plugins.py imports two of the scripts
 ALL = (
-    *(f"{BY_NAME[name].path}/" for name in BASE),
+    *(BY_NAME[name].path for name in BASE),
     ".github/workflows/architectures.yml",
     "conftest.py",
     "constraints.txt",
@@ -35,17 +38,8 @@ ALL = (
 )
 # seen by checks.yml, whose job runs for every change
 NONE = (
-    ".ci/",
-    ".github/",
-    ".gitignore",
-    "ARCHITECTURE.md",
-    "CITATION.cff",
-    "CONTRIBUTING.md",
-    "LICENSE",
-    "README.md",
-    "benchmarks/",
-    "docs/",
-    "scripts/",
+    *(".ci", ".github", ".gitignore", "benchmarks", "docs", "scripts"),
+    *("ARCHITECTURE.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md"),
 )
 
 
@@ -76,7 +70,7 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
     unknown = []
     for path in changed:
         # an example of the documentation is an architecture, though docs/ concerns none
-        own = [name for name, each in known.items() if path.startswith(f"{each.path}/")]
+        own = [name for name, each in known.items() if is_under(path, [each.path])]
         if is_under(path, ALL):
             found.update(known)
         elif own:
@@ -84,12 +78,12 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
         elif not is_under(path, NONE) and not was_removed(path):
             unknown.append(path)
     for path in unknown:
-        parts = path.split("/")
-        in_package = parts[0] == "packages" and len(parts) > 2
-        if in_package and not (PACKAGES / parts[1] / "pyproject.toml").exists():
+        folder = "/".join(path.split("/")[:2])
+        in_package = folder.startswith("packages/") and folder != path
+        if in_package and not (ROOT / folder / "pyproject.toml").exists():
             raise SystemExit(
-                f"packages/{parts[1]} has files and no pyproject.toml, so it is no package and "
-                "nothing tests it; write one (mt new shows how it looks) or remove the folder"
+                f"{folder} has files and no pyproject.toml, so it is no package and nothing tests "
+                "it; write one (mt new shows how it looks) or remove the folder"
             )
     if unknown:
         raise SystemExit(
@@ -100,16 +94,16 @@ def concerned(changed: list[str], known: dict[str, Distribution]) -> list[str]:
     return sorted(found)
 
 
-def is_under(path: str, places: tuple[str, ...]) -> bool:
-    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in places)
+def is_under(path: str, places: Iterable[str]) -> bool:
+    return any(PurePosixPath(path).is_relative_to(each) for each in places)
 
 
 def was_removed(path: str) -> bool:
     """Whether the file was of a package that is no more; what git ignores may still be there."""
-    parts = path.split("/")
-    if parts[0] != "packages":
+    folder = "/".join(path.split("/")[:2])
+    if not folder.startswith("packages/"):
         return False
-    return not (PACKAGES / parts[1]).exists() or not files_of(f"packages/{parts[1]}")
+    return not (ROOT / folder).exists() or not files_of(folder)
 
 
 if __name__ == "__main__":

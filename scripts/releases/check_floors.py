@@ -31,22 +31,26 @@ def main() -> None:
 def faults(distribution: Distribution) -> Iterator[str]:
     """What the lowest admitted versions of its siblings lack."""
     for requirement in distribution.requirements:
-        if requirement.name in BY_NAME:
-            yield from _faults(distribution, BY_NAME[requirement.name], floor(requirement))
-
-
-def _faults(distribution: Distribution, sibling: Distribution, lowest: Version) -> Iterator[str]:
-    where = f"{distribution.path}/pyproject.toml requires {sibling.name}>={lowest}"
-    released = {each: str(each) for each in released_versions(sibling.name)}
-    if lowest not in released:
+        if requirement.name not in BY_NAME:
+            continue
+        sibling, lowest = BY_NAME[requirement.name], floor(requirement)
+        where = f"{distribution.path}/pyproject.toml requires {sibling.name}>={lowest}"
+        # with the digits of its tag: a floor of 0.1 is the version 0.1.0
+        released = {each: tag(sibling.name, each) for each in released_versions(sibling.name)}
+        if lowest in released:
+            yield from lacking(distribution, sibling, released[lowest], where)
         # of the version beside, which is not released, every name is there by definition
-        if lowest != Version(sibling.version):
+        elif lowest != Version(sibling.version):
             yield (
                 f"{where}, which is neither released (no tag {tag(sibling.name, lowest)} here; git "
                 f"fetch --tags?) nor the version beside, {sibling.version}"
             )
-        return
-    revision = tag(sibling.name, released[lowest])
+
+
+def lacking(
+    distribution: Distribution, sibling: Distribution, revision: str, where: str
+) -> Iterator[str]:
+    """The imports of what the sibling did not have then."""
     for each in (each for file in distribution.files() for each in imports(file)):
         if each.module.split(".")[0] == sibling.module and not had(sibling, revision, each.module):
             yield (
@@ -57,12 +61,11 @@ def _faults(distribution: Distribution, sibling: Distribution, lowest: Version) 
 
 def had(distribution: Distribution, revision: str, dotted: str) -> bool:
     """Whether a revision of the distribution has this module, or this name in its module."""
-    if module_file(distribution, revision, dotted):
-        return True
-    # a module of that name, or a name in the module before it
     parent, _, name = dotted.rpartition(".")
     file = module_file(distribution, revision, parent)
-    return file is not None and (name == "*" or name in defined(revision, file))
+    return module_file(distribution, revision, dotted) is not None or (
+        file is not None and (name == "*" or name in defined(revision, file))
+    )
 
 
 def module_file(distribution: Distribution, revision: str, dotted: str) -> str | None:

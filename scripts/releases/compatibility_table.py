@@ -11,7 +11,6 @@ is made from it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import re
@@ -41,21 +40,6 @@ versions may work as well: each `pyproject.toml` says what a package admits.
 
 
 def main() -> None:
-    arguments = parse_arguments()
-    if arguments.command == "record":
-        result = read_result(arguments.architecture, arguments.junit)
-        arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        return
-    results = merge([*read(DATA), *(each for file in arguments.results for each in read(file))])
-    texts = {DATA: json.dumps(results, indent=2) + "\n", PAGE: page(results)}
-    if arguments.check:
-        check(texts)
-        return
-    for file, text in texts.items():
-        file.write_text(text, encoding="utf-8")
-
-
-def parse_arguments() -> argparse.Namespace:
     parser = command_line(__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     record = commands.add_parser("record", help="in the environment of a run: what it said")
@@ -65,7 +49,30 @@ def parse_arguments() -> argparse.Namespace:
     write = commands.add_parser("write", help="the table, with these results added")
     write.add_argument("results", nargs="*", type=Path, help="what record wrote")
     write.add_argument("--check", action="store_true", help="change nothing, say what is old")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.command == "record":
+        result = read_result(arguments.architecture, arguments.junit)
+        arguments.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    else:
+        write_table(arguments.results, check=arguments.check)
+
+
+def write_table(files: list[Path], *, check: bool) -> None:
+    """Add results; to check is to write nothing, and to fail where something would change."""
+    results = merge([each for file in [DATA, *files] for each in read(file)])
+    texts = {DATA: json.dumps(results, indent=2) + "\n", PAGE: page(results)}
+    old = [
+        file
+        for file, text in texts.items()
+        if not file.exists() or file.read_text(encoding="utf-8") != text
+    ]
+    if check and old:
+        raise SystemExit(
+            f"docs: {', '.join(file.name for file in old)} not up to date; "
+            "run python scripts/releases/compatibility_table.py write"
+        )
+    for file in old:
+        file.write_text(texts[file], encoding="utf-8")
 
 
 def read_result(architecture: str, junit: Path) -> dict[str, Any]:
@@ -119,30 +126,14 @@ def in_order(text: str) -> list[str | int]:
 
 
 def page(results: list[dict[str, Any]]) -> str:
-    rows = [
-        [f"`{each['architecture']}`", *(each[key] for key in KEY[1:]), verdict(each), each["date"]]
-        for each in results
-    ]
-    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def verdict(result: dict[str, Any]) -> str:
-    if result["failed"]:
-        return f"{result['failed']} failed, {result['passed']} passed"
-    return f"{result['passed']} passed"
-
-
-def check(texts: dict[Path, str]) -> None:
-    old = [
-        file.name
-        for file, text in texts.items()
-        if not file.exists() or file.read_text(encoding="utf-8") != text
-    ]
-    if old:
-        raise SystemExit(
-            f"docs: {', '.join(old)} not up to date; "
-            "run python scripts/releases/compatibility_table.py write"
+    rows = []
+    for each in results:
+        failed = f"{each['failed']} failed, " if each["failed"] else ""
+        verdict = f"{failed}{each['passed']} passed"
+        rows.append(
+            [f"`{each['architecture']}`", *(each[key] for key in KEY[1:]), verdict, each["date"]]
         )
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 if __name__ == "__main__":

@@ -122,11 +122,7 @@ class Distribution:
 def is_fragment(file: Path) -> bool:
     """Whether towncrier makes a line of it: a name such as ``+some-word.added.md``, and text."""
     name = rf"(\+[a-z0-9.-]+|\d+)\.({'|'.join(fragment_types())})\.md"
-    return (
-        re.fullmatch(name, file.name) is not None
-        and file.is_file()
-        and bool(file.read_bytes().strip())
-    )
+    return bool(re.fullmatch(name, file.name) and file.is_file() and file.read_bytes().strip())
 
 
 @cache
@@ -182,10 +178,10 @@ def all_architectures() -> dict[str, Distribution]:
 
 def named(name: str) -> Distribution:
     """The distribution of that name, or of the architecture of that name."""
-    by_architecture = {
+    of_architectures = {
         key: each for key, each in all_architectures().items() if each in DISTRIBUTIONS
     }
-    known = {**by_architecture, **BY_NAME}
+    known = {**of_architectures, **BY_NAME}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         advice = f" (did you mean '{near[0]}'?)" if near else ""

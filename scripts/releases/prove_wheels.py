@@ -32,11 +32,11 @@ def main() -> None:
         constraints = Path(folder) / "constraints.txt"
         lines = lowest(architecture, arguments.wheels) if arguments.lowest else []
         constraints.write_text("\n".join(lines), encoding="utf-8")
-        pip = ["-m", "pip", "install", "--constraint", str(constraints), *arguments.pip_option]
-        run([arguments.python, *pip, *targets], folder)
-        # in another folder, so that nothing is imported from the sources
-        suite = ["-m", "mt_core", "conformance", name, "--", *arguments.suite]
-        run([arguments.python, *suite], folder)
+        pip = ["pip", "install", "--constraint", str(constraints), *arguments.pip_option, *targets]
+        suite = ["mt_core", "conformance", name, "--", *arguments.suite]
+        for module in (pip, suite):
+            # in another folder, so that nothing is imported from the sources
+            run([arguments.python, "-m", *module], folder)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -78,21 +78,21 @@ def in_folder(folder: Path) -> dict[str, Path]:
 
 def lowest(architecture: Distribution, folder: Path) -> list[str]:
     """Every floor, those of the siblings too that come from the index."""
-    siblings = {
-        each.name: floor(each)
+    from_index = BY_NAME.keys() - in_folder(folder).keys()
+    siblings = [
+        f"{each.name}=={floor(each)}"
         for each in architecture.requirements
-        if each.name in BY_NAME and each.name not in in_folder(folder)
-    }
-    ours = [f"{name}=={version}" for name, version in siblings.items()]
-    return [*pins(architecture, with_torch=True), *ours]
+        if each.name in from_index
+    ]
+    return [*pins(architecture, with_torch=True), *siblings]
 
 
 def run(command: list[str], folder: str) -> None:
     print("$", *command, flush=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    status = subprocess.run(command, cwd=folder, env=environment, check=False).returncode
-    if status != 0:
-        sys.exit(status)
+    done = subprocess.run(command, cwd=folder, env=environment, check=False)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
 
 
 if __name__ == "__main__":

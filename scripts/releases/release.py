@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 
 from check_tag import last_release
@@ -47,9 +46,10 @@ def main() -> None:
     version = next_version(distribution, arguments.part)
     check_ready(distribution, version)
     raised = not_admitting(distribution, version)
-    with or_as_it_was(touched(distribution, version, raised)) as paths:
-        raise_ranges(distribution, version, raised)
-        write_version(distribution, version)
+    files = planned(distribution, version, raised)
+    entries = [*distribution.fragments, distribution.folder / "CHANGELOG.md"]
+    with or_as_it_was([*files, *entries]) as paths:
+        write(files)
         write_changelog(distribution, version)
         commit(distribution, version, paths)
     print(next_steps(distribution, version, raised))
@@ -104,18 +104,26 @@ def not_admitting(distribution: Distribution, version: Version) -> list[Distribu
     ]
 
 
-def touched(distribution: Distribution, version: Version, raised: list[Distribution]) -> list[Path]:
-    """Every file that the release changes, makes or removes."""
-    own = [*distribution.fragments, distribution.about, distribution.folder / "CHANGELOG.md"]
-    cited = [CITATION] if distribution.name == "mt-core" else []
-    ranges = [each.folder / "pyproject.toml" for each in raised]
-    news = [
-        file
-        for each in raised
-        if each in DISTRIBUTIONS
-        for file in [news_of(each, distribution, version), *older_news(each, distribution)]
-    ]
-    return [*own, *cited, *ranges, *news]
+def planned(
+    distribution: Distribution, version: Version, raised: list[Distribution]
+) -> dict[Path, str | None]:
+    """The files that the release changes, but for the changelog, and their texts; None: no more."""
+    files: dict[Path, str | None] = {distribution.about: f'__version__ = "{version}"\n'}
+    if distribution.name == "mt-core":
+        # what users cite is the program that they run
+        text = CITATION.read_text(encoding="utf-8")
+        files[CITATION] = re.sub(r"(?m)^version: .*$", f"version: {version}", text)
+    for each in raised:
+        project = each.folder / "pyproject.toml"
+        text = project.read_text(encoding="utf-8")
+        files[project] = with_range(text, distribution.name, version)
+        if each in DISTRIBUTIONS:
+            # what earlier releases wrote, no user of the sibling has seen
+            older = rf"\+{distribution.name}-\d+\.\d+\.\d+\.changed\.md"
+            files |= {file: None for file in each.fragments if re.fullmatch(older, file.name)}
+            news = each.folder / "changes" / f"+{distribution.name}-{version}.changed.md"
+            files[news] = f"Requires {distribution.name} {version}.\n"
+    return files
 
 
 @contextmanager
@@ -135,56 +143,22 @@ def or_as_it_was(paths: list[Path]) -> Iterator[list[Path]]:
         raise
 
 
-def raise_ranges(distribution: Distribution, version: Version, raised: list[Distribution]) -> None:
-    """Let these siblings require the new version."""
-    for each in raised:
-        file = each.folder / "pyproject.toml"
-        text = file.read_text(encoding="utf-8")
-        file.write_text(with_range(text, distribution.name, version), encoding="utf-8")
-        if each in DISTRIBUTIONS:
-            for older in older_news(each, distribution):
-                git("rm", "--quiet", "--", str(older))
-            fragment = news_of(each, distribution, version)
-            # git keeps no empty folder: after a release it is gone
-            fragment.parent.mkdir(exist_ok=True)
-            fragment.write_text(f"Requires {distribution.name} {version}.\n", encoding="utf-8")
-
-
-def news_of(sibling: Distribution, distribution: Distribution, version: Version) -> Path:
-    """The fragment of a sibling that says what it requires now."""
-    return sibling.folder / "changes" / f"+{distribution.name}-{version}.changed.md"
-
-
-def older_news(sibling: Distribution, distribution: Distribution) -> list[Path]:
-    """Those of earlier releases, which no user of the sibling has seen."""
-    return [
-        file
-        for file in sibling.fragments
-        if re.fullmatch(rf"\+{distribution.name}-\d+\.\d+\.\d+\.changed\.md", file.name)
-    ]
+def write(files: dict[Path, str | None]) -> None:
+    for path, text in files.items():
+        if text is None:
+            git("rm", "--quiet", "--", str(path))
+        else:
+            # git keeps no empty folder: after a release that of the fragments is gone
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
 
 
 def with_range(text: str, name: str, version: Version) -> str:
     """A ``pyproject.toml`` that requires the version, up to the next that may break something."""
     ceiling = f"0.{version.minor + 1}" if version.major == 0 else str(version.major + 1)
-    # as text, line by line: a writer of TOML would lose comments and order
-    lines = text.splitlines(keepends=True)
-    pattern = re.compile(r'^(\s*")([^"]+)(",?\s*)$')
-    for number, line in enumerate(lines):
-        match = pattern.match(line)
-        if match and re.match(rf"{name}\s*[<>=!~]", match[2]):
-            assert Requirement(match[2]).name == name
-            lines[number] = f"{match[1]}{name}>={version},<{ceiling}{match[3]}"
-    return "".join(lines)
-
-
-def write_version(distribution: Distribution, version: Version) -> None:
-    distribution.about.write_text(f'__version__ = "{version}"\n', encoding="utf-8")
-    if distribution.name == "mt-core":
-        # what users cite is the program that they run
-        text = CITATION.read_text(encoding="utf-8")
-        text = re.sub(r"(?m)^version: .*$", f"version: {version}", text)
-        CITATION.write_text(text, encoding="utf-8")
+    # as text: a writer of TOML would lose comments and order
+    line = rf'^(\s*"){name}\s*[<>=!~][^"]*(",?\s*)$'
+    return re.sub(line, rf"\g<1>{name}>={version},<{ceiling}\g<2>", text, flags=re.MULTILINE)
 
 
 def write_changelog(distribution: Distribution, version: Version) -> None:

@@ -83,60 +83,52 @@ def main() -> None:
     parser.add_argument("--output", metavar="KEY", help="print KEY=, as a workflow wants outputs")
     arguments = parser.parse_args()
     new = named(arguments.name)
-    found = from_tags() if arguments.wheels is None else from_wheels(arguments.wheels)
-    for each in found:
-        for why in each.conflicts(new):
+    jobs = []
+    for each in newest_releases(arguments.wheels):
+        conflicts = list(each.conflicts(new))
+        for why in conflicts:
             print(f"left out: {why}", file=sys.stderr)
-    jobs = [
-        {
-            "architecture": each.architecture,
-            "requirement": f"{each.distribution}=={each.version}",
-        }
-        for each in found
-        if not any(each.conflicts(new))
-    ]
+        if not conflicts:
+            requirement = f"{each.distribution}=={each.version}"
+            jobs.append({"architecture": each.architecture, "requirement": requirement})
     print_matrix(jobs, arguments.output)
 
 
-def from_tags() -> list[Release]:
-    """The newest tag of each; an architecture that was never released has none."""
-    found = []
-    for name, distribution in stable_distributions().items():
-        versions = released_versions(distribution.name)
-        if versions:
-            revision = tag(distribution.name, versions[-1])
-            project = parse_project(text_at(revision, f"{distribution.path}/pyproject.toml"))
-            requirements = [Requirement(line) for line in project["dependencies"]]
-            found.append(Release(name, distribution.name, versions[-1], requirements))
-    return found
+def newest_releases(wheels: Path | None) -> Iterator[Release]:
+    """Of each stable architecture, by the tags or the wheels; one never released has none."""
+    if wheels is not None and not wheels.is_dir():
+        raise SystemExit(f"--wheels {wheels}: there is no such folder")
+    by_architecture = {name: each for each in BY_NAME.values() for name in each.architectures}
+    for name in stable():
+        distribution = by_architecture[name]
+        found = newest_wheel(distribution, wheels) if wheels else newest_tag(distribution)
+        if found is not None:
+            version, requirements = found
+            yield Release(name, distribution.name, version, list(map(Requirement, requirements)))
 
 
-def from_wheels(folder: Path) -> list[Release]:
-    """The newest wheel of each."""
-    if not folder.is_dir():
-        raise SystemExit(f"--wheels {folder}: there is no such folder")
-    found = []
-    for name, distribution in stable_distributions().items():
-        files = {
-            parse_wheel_filename(file.name)[1]: file
-            for file in folder.glob(f"{distribution.module}-*.whl")
-        }
-        if files:
-            newest = max(files)
-            found.append(Release(name, distribution.name, newest, required_by(files[newest])))
-    return found
+def newest_tag(distribution: Distribution) -> tuple[Version, list[str]] | None:
+    """The version, and what it requires."""
+    versions = released_versions(distribution.name)
+    if not versions:
+        return None
+    revision = tag(distribution.name, versions[-1])
+    project = parse_project(text_at(revision, f"{distribution.path}/pyproject.toml"))
+    return versions[-1], project["dependencies"]
 
 
-def required_by(wheel: Path) -> list[Requirement]:
-    with zipfile.ZipFile(wheel) as archive:
+def newest_wheel(distribution: Distribution, folder: Path) -> tuple[Version, list[str]] | None:
+    files = {
+        parse_wheel_filename(file.name)[1]: file
+        for file in folder.glob(f"{distribution.module}-*.whl")
+    }
+    if not files:
+        return None
+    newest = max(files)
+    with zipfile.ZipFile(files[newest]) as archive:
         (file,) = (path for path in archive.namelist() if path.endswith(".dist-info/METADATA"))
         metadata = message_from_string(archive.read(file).decode())
-    return [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
-
-
-def stable_distributions() -> dict[str, Distribution]:
-    by_architecture = {name: each for each in BY_NAME.values() for name in each.architectures}
-    return {name: by_architecture[name] for name in stable()}
+    return newest, metadata.get_all("Requires-Dist", [])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -24,13 +25,14 @@ CHECKPOINT = {
 
 
 class Malicious:
-    """What a pickle can hold: reading it would create a file."""
+    """What a pickle can hold: reading it would call a function."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, *call):
+        self.call = call
 
     def __reduce__(self):
-        return Path.touch, (self.path,)
+        function, *arguments = self.call
+        return function, tuple(arguments)
 
 
 def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
@@ -45,9 +47,29 @@ def test_nothing_but_the_checkpoint_is_left_behind(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
 
 
-def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
+class Foreign:
+    """An object of a class that torch does not know."""
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("hidden", ["a call", "a process", "an object"])
+def test_an_archive_with_code_is_refused_and_not_run(tmp_path, protocol, hidden):
     victim = tmp_path / "was-run"
-    torch.save({"format": "mt-checkpoint", "x": Malicious(victim)}, tmp_path / "evil.ckpt")
+    evil = {
+        "a call": Malicious(Path.touch, victim),
+        "a process": Malicious(subprocess.call, ["touch", str(victim)]),
+        "an object": Foreign(),
+    }
+    content = CHECKPOINT | {"x": evil[hidden]}
+    torch.save(content, tmp_path / "evil.ckpt", pickle_protocol=protocol)
+    with pytest.raises(CheckpointError, match="refused: reading it would run code"):
+        read_checkpoint(tmp_path / "evil.ckpt")
+    assert not victim.exists()
+
+
+def test_a_bare_pickle_with_code_is_refused_as_such(tmp_path):
+    victim = tmp_path / "was-run"
+    (tmp_path / "evil.ckpt").write_bytes(pickle.dumps({"x": Malicious(Path.touch, victim)}))
     with pytest.raises(CheckpointError, match="refused: reading it would run code"):
         read_checkpoint(tmp_path / "evil.ckpt")
     assert not victim.exists()
@@ -151,14 +173,6 @@ def test_a_checkpoint_of_a_newer_version_says_what_to_install():
     newer = {"model_version": 4, "distribution": "mt-x", "distribution_version": "2.1.0"}
     with pytest.raises(CheckpointError, match=r"pip install 'mt-x>=2\.1\.0'"):
         upgrade_by_version(newer, "model_version", 3, UPGRADES)
-
-
-def test_a_bare_pickle_with_code_is_refused_as_such(tmp_path):
-    victim = tmp_path / "was-run"
-    (tmp_path / "evil.ckpt").write_bytes(pickle.dumps({"x": Malicious(victim)}))
-    with pytest.raises(CheckpointError, match="refused: reading it would run code"):
-        read_checkpoint(tmp_path / "evil.ckpt")
-    assert not victim.exists()
 
 
 def test_a_mark_alone_makes_no_checkpoint(tmp_path):

@@ -356,7 +356,7 @@ class TestProgressBar:
         "report = Report(Path(), [], hypers, [])\n"
         "losses = {'train loss': 0.5, 'val loss': 0.25, 'learning rate': 1.0}\n"
         "for number in (1, 2, 3):\n    time.sleep(0.15)\n"
-        "    report.epoch({'epoch': number, **losses})\nreport.close()"
+        "    report.epoch({'epoch': number, **losses})\nreport.bar.close()"
     )
 
     def test_a_terminal_shows_epochs_losses_and_time(self, tmp_path):

@@ -220,7 +220,7 @@ class TestLowRankUpdates:
 
     def with_updates(self, layers, rank):
         updated = copy.deepcopy(layers)
-        add_updates(list(linear_layers(updated).values()), rank, alpha=2.0)
+        add_updates(linear_layers(updated).values(), rank, alpha=2.0)
         return updated
 
     def outputs(self, layers):

@@ -13,9 +13,11 @@ from mt_shared.options import (
     check,
     describe_origins,
     dump_yaml,
+    find_faults,
     load_options,
     load_yaml,
     origins,
+    raise_faults,
     read_yaml,
 )
 
@@ -46,9 +48,9 @@ SCHEMA = {
 }
 
 
-def _fault_lines(value, **more):
+def _fault_lines(value):
     with pytest.raises(OptionsError) as error:
-        check(value, SCHEMA, "options.yaml", **more)
+        check(value, SCHEMA, "options.yaml")
     head, *faults = str(error.value).splitlines()
     assert head.startswith("options.yaml: ")
     return [fault.strip() for fault in faults]
@@ -283,7 +285,7 @@ def test_faults_name_lines_and_flags_in_the_order_of_the_file(tmp_path):
     path.write_text("rate: 2\nname: x\nkind: sgd\n")
     loaded = load_options(path, ["kind=adan", "batch_size=0"])
     with pytest.raises(OptionsError) as error:
-        check(loaded.values, SCHEMA, loaded.source, where=loaded.where)
+        raise_faults(find_faults(loaded.values, SCHEMA), loaded.source, loaded.where)
     _, *faults = str(error.value).splitlines()
     assert [fault.split(":")[0].strip() for fault in faults] == [
         "rate (line 1)",

@@ -15,9 +15,9 @@ from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Normalization, build_store, label_table, read_dataset
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE
 from mt_shared.data.readers.ase_files import read_with_ase
-from mt_shared.data.readers.columns import ColumnSpec
 from mt_shared.data.readers.extended_xyz import read_extended_xyz
 from mt_shared.data.readers.keyed_piece import RESULTS_PER_ATOM, RESULTS_PER_SYSTEM
+from mt_shared.data.readers.label_requests import ColumnSpec
 from mt_shared.errors import DataError
 from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
 

@@ -8,7 +8,7 @@ from mt_shared.model import SpeciesLinear
 
 def one_by_one(layer: SpeciesLinear, x: torch.Tensor, species: list[int]) -> torch.Tensor:
     rows = [layer.weight[t] @ row for t, row in zip(species, x)]
-    if layer.has_bias:
+    if layer.bias is not None:
         rows = [row + layer.bias[t] for t, row in zip(species, rows)]
     return torch.stack(rows)
 

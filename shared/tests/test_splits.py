@@ -37,7 +37,7 @@ def split_dataset(dataset, parts, seed):
 
 
 def sizes(splits):
-    return {name: len(split.indices) for name, split in splits.items()}
+    return {name: len(split.frames) for name, split in splits.items()}
 
 
 def test_fractions_are_of_the_whole_training_file():
@@ -47,20 +47,20 @@ def test_fractions_are_of_the_whole_training_file():
 
 def test_each_structure_is_in_one_split_with_its_own_labels():
     splits = split_dataset(make_dataset(50), {"validation": 0.2, "test": 0.1}, seed=3)
-    everything = np.concatenate([split.indices for split in splits.values()])
+    everything = np.concatenate([split.frames for split in splits.values()])
     assert sorted(everything) == list(range(50))
     for split in splits.values():
-        labels = split.dataset.labels["energy"]
-        np.testing.assert_array_equal(labels.values[:, 0], split.indices)
-        counts = split.dataset.structures.atoms_per_system
-        np.testing.assert_array_equal(counts, 1 + split.indices % 3)
-        expected = np.repeat(split.indices, counts)
+        labels = split.labels["energy"]
+        np.testing.assert_array_equal(labels.values[:, 0], split.frames)
+        counts = split.structures.atoms_per_system
+        np.testing.assert_array_equal(counts, 1 + split.frames % 3)
+        expected = np.repeat(split.frames, counts)
         np.testing.assert_array_equal(labels.gradients["positions"][:, 0], expected)
 
 
 def test_a_seed_gives_the_same_split_again():
     def indices(seed):
-        return split_dataset(make_dataset(50), {"validation": 0.2}, seed)["validation"].indices
+        return split_dataset(make_dataset(50), {"validation": 0.2}, seed)["validation"].frames
 
     np.testing.assert_array_equal(indices(1), indices(1))
     assert set(indices(1)) != set(indices(2))
@@ -68,35 +68,35 @@ def test_a_seed_gives_the_same_split_again():
 
 def test_a_fraction_is_taken_of_each_data_set():
     splits = split_datasets([make_dataset(50), make_dataset(20)], {"validation": 0.1}, seed=0)
-    assert [len(split.dataset) for split in splits["validation"]] == [5, 2]
-    assert [len(split.dataset) for split in splits["training"]] == [45, 18]
+    assert [len(split) for split in splits["validation"]] == [5, 2]
+    assert [len(split) for split in splits["training"]] == [45, 18]
 
 
 def test_a_small_data_set_beside_a_large_one_may_give_nothing():
     """Isolated atoms beside a large set: no fraction of four is a structure."""
     splits = split_datasets([make_dataset(50), make_dataset(4)], {"validation": 0.1}, seed=0)
-    assert [len(split.dataset) for split in splits["validation"]] == [5, 0]
+    assert [len(split) for split in splits["validation"]] == [5, 0]
 
 
 def test_indices_are_frame_numbers_and_training_takes_the_rest(tmp_path):
     file = tmp_path / "test.txt"
     file.write_text("7\n\n9\n")
     splits = split_dataset(make_dataset(10), {"validation": [0, 3], "test": str(file)}, seed=0)
-    assert splits["validation"].indices.tolist() == [0, 3]
-    assert splits["test"].indices.tolist() == [7, 9]
-    assert splits["training"].indices.tolist() == [1, 2, 4, 5, 6, 8]
+    assert splits["validation"].frames.tolist() == [0, 3]
+    assert splits["test"].frames.tolist() == [7, 9]
+    assert splits["training"].frames.tolist() == [1, 2, 4, 5, 6, 8]
 
 
 def test_indices_of_training_leave_other_frames_alone():
     parts = {"training": [0, 1, 2, 3], "validation": [8], "test": 0.25}
     splits = split_dataset(make_dataset(10), parts, seed=0)
     assert sizes(splits) == {"training": 3, "validation": 1, "test": 1}
-    assert set(splits["training"].indices) | set(splits["test"].indices) == {0, 1, 2, 3}
+    assert set(splits["training"].frames) | set(splits["test"].frames) == {0, 1, 2, 3}
 
 
 def test_indices_count_in_the_file_when_only_some_frames_were_read():
     splits = split_dataset(make_dataset(3, frames=[4, 6, 8]), {"validation": [6]}, seed=0)
-    assert splits["training"].indices.tolist() == [4, 8]
+    assert splits["training"].frames.tolist() == [4, 8]
     with pytest.raises(DataError, match=r"frame 5 of data.xyz is not among the frames"):
         split_dataset(make_dataset(3, frames=[4, 6, 8]), {"validation": [5]}, seed=0)
 
@@ -105,7 +105,7 @@ def test_indices_count_in_the_file_when_only_some_frames_were_read():
 def test_no_test_set_on_request(part):
     splits = split_dataset(make_dataset(10), {"validation": 0.1, "test": part}, seed=0)
     assert sizes(splits) == {"training": 9, "validation": 1, "test": 0}
-    assert splits["test"].dataset.structures.num_atoms == 0
+    assert splits["test"].structures.num_atoms == 0
 
 
 FAULTS = {

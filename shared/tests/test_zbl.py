@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import conversion
 from mt_shared.errors import OptionsError
-from mt_shared.model.zbl import INNER_FRACTION, ZBL, NoRepulsion, repulsion_factor, zbl_of
+from mt_shared.model.zbl import INNER_FRACTION, ZBL, repulsion_factor, zbl_of
 
 TYPES = [1, 6, 8, 14, 79]
 PAIRS = [(1, 1), (1, 8), (6, 8), (14, 14), (6, 79), (79, 79)]
@@ -198,12 +198,6 @@ class TestScripted:
         torch.testing.assert_close(found[0], found[1], rtol=1e-14, atol=0)
         torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-12, atol=0)
         assert found[0].any()
-
-    def test_no_repulsion_in_its_place(self):
-        nothing = torch.jit.script(NoRepulsion())
-        edges = torch.tensor([0]), torch.tensor([1])
-        found = nothing(torch.ones((1, 3)), torch.tensor([0, 0, 0]), *edges)
-        assert torch.equal(found, torch.zeros(3, dtype=torch.float64))
 
     def test_no_edge_at_all(self, zbl):
         none = torch.zeros(0, dtype=torch.int64)

@@ -168,11 +168,11 @@ def keeps_a_checkpoint(name: str) -> Change:
 _TRAIN = """
 import sys, tempfile, torch
 from pathlib import Path
-from mt_conformance.inputs.models import ENERGY, DatasetInfo, dataset_info_for, distorted
+from mt_conformance.inputs.models import ENERGY, DatasetInfo, distorted
 from mt_conformance.inputs.subjects import subject_of
 
 subject, folder = subject_of(sys.argv[1]), Path(sys.argv[2])
-info = dataset_info_for(subject)
+info = subject.dataset_info()
 info = DatasetInfo(info.length_unit, info.atomic_types, {ENERGY: info.targets[ENERGY]})
 model = subject.architecture.model_class(subject.resolved.model, info)
 hypers = subject.resolved.training | {"num_epochs": 1}

@@ -30,8 +30,8 @@ def commands(monkeypatch):
     calls = Calls()
 
     def fake(name):
-        def function(*args, **kwargs):
-            calls.append((name, args, kwargs))
+        def function(**given):
+            calls.append((name, given))
             if calls.failure is not None:
                 raise calls.failure
 
@@ -79,7 +79,7 @@ def test_help_names_every_command_and_version_is_the_package_s():
 
 def test_train_hands_on_only_what_was_given(commands):
     assert main(["train", "options.yaml"]) == 0
-    assert commands == [("train", ("options.yaml",), {})]
+    assert commands == [("train", {"options": "options.yaml"})]
 
 
 def test_train_hands_on_every_option(commands):
@@ -93,19 +93,19 @@ def test_train_hands_on_every_option(commands):
         "dry_run": True,
         "allow_changes": True,
     }
-    assert commands == [("train", ("o.yaml",), given)]
+    assert commands == [("train", {"options": "o.yaml"} | given)]
 
 
 def test_eval_hands_on_every_option(commands):
     assert main("eval m.pt e.yaml -o out.xyz -b 5 -e ext".split()) == 0
     given = {"output": "out.xyz", "batch_size": 5, "extensions": "ext"}
-    assert commands == [("evaluate", ("m.pt", "e.yaml"), given)]
+    assert commands == [("evaluate", {"model": "m.pt", "options": "e.yaml"} | given)]
 
 
 def test_export_hands_on_every_option(commands):
     assert main("export m.ckpt -o m.pt -e ext -m about.yaml".split()) == 0
     given = {"output": "m.pt", "extensions": "ext", "metadata": "about.yaml"}
-    assert commands == [("export", ("m.ckpt",), given)]
+    assert commands == [("export", {"checkpoint": "m.ckpt"} | given)]
 
 
 def test_the_functions_take_what_the_commands_hand_on():
@@ -186,10 +186,10 @@ def test_a_reader_that_leaves_early_is_no_error():
 
 
 def test_the_package_has_the_functions_of_the_commands(commands):
-    mt_core.train("options.yaml", dry_run=True)
-    mt_core.evaluate("model.pt", {})
-    mt_core.export("model.ckpt")
-    assert [name for name, _, _ in commands] == ["train", "evaluate", "export"]
+    mt_core.train(options="options.yaml", dry_run=True)
+    mt_core.evaluate(model="model.pt", options={})
+    mt_core.export(checkpoint="model.ckpt")
+    assert [name for name, _ in commands] == ["train", "evaluate", "export"]
     assert set(mt_core.__all__) <= set(dir(mt_core))
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = mt_core.trian

@@ -15,7 +15,7 @@ import torch
 
 import mt_core
 from mt_core.architectures import find_entry
-from mt_core.evaluation.predictions import Wanted, predict
+from mt_core.evaluation.predictions import OutputRequest, predict
 from mt_core.examples.copies import EXAMPLES
 from mt_core.options import parse_eval
 from mt_core.training import training
@@ -177,16 +177,17 @@ def predictions(model, target):
     """Energies and forces of the old structures."""
     (spec,) = parse_eval(data_set("old.xyz"), "test")
     structures = read_dataset(spec).structures
-    wanted = [Wanted(target, "", False, True, False)]
+    requests = [OutputRequest(target, unit="", per_atom=False, gradients=True)]
     loaded = mt_core.load_model(model)
-    return predict(loaded, structures, wanted, "angstrom", torch.device("cpu"))[target]
+    return predict(loaded, structures, requests, "angstrom", torch.device("cpu"))[target]
 
 
 def test_with_heads_a_new_target_leaves_the_old_one_exactly_as_it_was(tuned):
     before, after = (predictions(model, "energy") for model in ("old.pt", "other.pt"))
     np.testing.assert_array_equal(after.values, before.values)
-    np.testing.assert_array_equal(after.forces, before.forces)
-    assert not np.array_equal(predictions("other.pt", OTHER).forces, before.forces)
+    np.testing.assert_array_equal(after.gradients["positions"], before.gradients["positions"])
+    other = predictions("other.pt", OTHER).gradients["positions"]
+    assert not np.array_equal(other, before.gradients["positions"])
 
 
 def test_a_new_element_leaves_predictions_for_the_old_ones_as_they_were(copied):
@@ -198,7 +199,8 @@ def test_a_new_element_leaves_predictions_for_the_old_ones_as_they_were(copied):
     assert mt_core.load_model("more.pt").capabilities().atomic_types == [1, 6, 7, 8]
     before, after = (predictions(model, "energy") for model in ("old.pt", "more.pt"))
     np.testing.assert_allclose(after.values, before.values, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(after.forces, before.forces, rtol=0, atol=1e-4)
+    forces_before, forces_after = (-each.gradients["positions"] for each in (before, after))
+    np.testing.assert_allclose(forces_after, forces_before, rtol=0, atol=1e-4)
 
 
 # ---- the forgetting check

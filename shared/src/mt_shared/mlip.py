@@ -11,6 +11,7 @@ Letters of shapes: A atoms, E edges, F features, S systems.
 from typing import Any, ClassVar, Dict, Final, List, Optional
 
 import torch
+from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Batch, Graph
@@ -72,24 +73,14 @@ class MLIPModel(BaseModel):
     # ---- hooks: one of them
 
     def energies(
-        self,
-        vectors: torch.Tensor,
-        species: torch.Tensor,
-        centers: torch.Tensor,
-        neighbors: torch.Tensor,
-        system: torch.Tensor,
-    ) -> torch.Tensor:
+        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor, system: Tensor
+    ) -> Tensor:
         """The energy of each atom (A,), or of each structure (S,)."""
         raise NotImplementedError
 
     def atomic_features(
-        self,
-        vectors: torch.Tensor,
-        species: torch.Tensor,
-        centers: torch.Tensor,
-        neighbors: torch.Tensor,
-        system: torch.Tensor,
-    ) -> torch.Tensor:
+        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor, system: Tensor
+    ) -> Tensor:
         """Features of each atom (A, F), from which heads make energies: several, if need be."""
         raise NotImplementedError
 
@@ -114,20 +105,20 @@ class MLIPModel(BaseModel):
         self.energy_name = name
         return None
 
-    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+    def features(self, vectors: Tensor, graph: Graph) -> Tensor:
         """Features (A, F) of the atoms from the edge vectors (E, 3)."""
         features = self.atomic_features(
             vectors, graph.species, graph.centers, graph.neighbors, graph.system
         )
         if not torch.jit.is_scripting():
             assert self.num_features is not None
-            name = f"{type(self).__name__}.atomic_features"
-            check_shape(name, features, "(A, F)", (len(graph.species), self.num_features))
+            shape = (len(graph.species), self.num_features)
+            check_shape(self, "atomic_features", features, "(A, F)", shape)
         return features
 
     def predict(
-        self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
-    ) -> Dict[str, torch.Tensor]:
+        self, vectors: Tensor, graph: Graph, targets: Optional[List[str]] = None
+    ) -> Dict[str, Tensor]:
         """Raw values of each atom, by target."""
         if self.has_features:
             results = self.read_out(self.features(vectors, graph), graph.counts, targets)
@@ -136,10 +127,9 @@ class MLIPModel(BaseModel):
                 vectors, graph.species, graph.centers, graph.neighbors, graph.system
             )
             if not torch.jit.is_scripting():
-                whose = graph.species if self.has_atomic_values else graph.cells
                 letter = "A" if self.has_atomic_values else "S"
-                name = f"{type(self).__name__}.energies"
-                check_shape(name, energies, f"({letter},)", (len(whose),))
+                size = len(graph.species if self.has_atomic_values else graph.cells)
+                check_shape(self, "energies", energies, f"({letter},)", (size,))
             if not self.has_atomic_values:
                 # only the sum will be asked for, of which every atom gets the same share
                 num_atoms = torch.bincount(graph.system, minlength=len(graph.cells))
@@ -153,15 +143,9 @@ class MLIPModel(BaseModel):
 
 
 def _check_hooks(cls: type, num_features: Optional[int]) -> None:
-    """Refuse a class that does not define the one hook that will be called.
-
-    :raises ArchitectureError: says which one that is
-    """
-    defined = [
-        name
-        for name in ("energies", "atomic_features")
-        if getattr(cls, name) is not getattr(MLIPModel, name)
-    ]
+    """Refuse a class that does not define the one hook that will be called."""
+    hooks = ("energies", "atomic_features")
+    defined = [name for name in hooks if getattr(cls, name) is not getattr(MLIPModel, name)]
     wanted = "energies" if num_features is None else "atomic_features"
     if defined != [wanted]:
         raise ArchitectureError(
@@ -173,16 +157,12 @@ def _check_hooks(cls: type, num_features: Optional[int]) -> None:
 
 
 class MLIPTrainer(Trainer):
-    """Trains by gradients; an architecture that is not invariant by itself learns it.
-
-    With ``augment_with_rotations`` each structure of each batch is turned at random, with its
-    forces and its stress.
-    """
+    """Trains by gradients; an architecture that is not invariant by itself learns it."""
 
     augment_with_rotations: ClassVar[bool] = False
+    """Whether each structure of each batch is turned at random, with its forces and stress."""
 
     def transform(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Turn every structure by a rotation of its own, if the architecture wants that."""
         if not self.augment_with_rotations:
             return batch
         return rotate(batch, random_rotations(batch.num_systems, generator))

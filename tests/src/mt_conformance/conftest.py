@@ -1,8 +1,5 @@
 """Which architectures, which tests of them, and what the tests share."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +10,6 @@ from mt_conformance.inputs import (
     Examples,
     SharedFolders,
     Subject,
-    dataset_info_for,
     new_model,
     shared_root,
     subject_of,
@@ -35,13 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
-        names = _names(metafunc.config)
+        names = metafunc.config.getoption("--architecture") or sorted(installed())
         metafunc.parametrize("subject", names, indirect=True, scope="session")
-
-
-def _names(config: pytest.Config) -> list[str]:
-    names: list[str] = config.getoption("--architecture") or sorted(installed())
-    return names
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -50,41 +41,30 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if HERE in item.path.parents]
-    unfit = [item for item in ours if not _fits(item)]
+    unfit = []
+    for item in items:
+        if HERE not in item.path.parents or not isinstance(item, pytest.Function):
+            continue
+        subject = subject_of(item.callspec.params["subject"])
+        if not _fits(item, subject):
+            unfit.append(item)
+        # what the architecture says to fail must fail, and for as long as it says so
+        reason = subject.expected_failures.get(item.originalname)
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
     config.hook.pytest_deselected(items=unfit)
-    # in place: pytest keeps the list that it hands out
-    items[:] = [item for item in items if item not in unfit]
-    for item in ours:
-        _expect_failure(item)
-    # the longest first, so that workers end together
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    fit = [item for item in items if item not in unfit]
+    # the longest first, so that workers end together; in place: pytest keeps its list
+    items[:] = sorted(fit, key=lambda item: item.get_closest_marker("slow") is None)
 
 
-def _subject(item: pytest.Item) -> Subject | None:
-    parameters = item.callspec.params if isinstance(item, pytest.Function) else {}
-    return subject_of(parameters["subject"]) if "subject" in parameters else None
-
-
-def _fits(item: pytest.Item) -> bool:
+def _fits(item: pytest.Item, subject: Subject) -> bool:
     """Whether the architecture has the abilities that the test needs."""
-    subject = _subject(item)
-    if subject is None:
-        return True
     abilities = [ability for mark in item.iter_markers("needs") for ability in mark.args]
     options = [name for mark in item.iter_markers("needs_option") for name in mark.args]
-    return all(ability(subject.capabilities) for ability in abilities) and all(
-        name in subject.model_options for name in options
+    return all(ability(subject.capabilities) for ability in abilities) and (
+        subject.model_options.issuperset(options)
     )
-
-
-def _expect_failure(item: pytest.Item) -> None:
-    """What the architecture says to fail must fail, and for as long as it says so."""
-    subject = _subject(item)
-    name = getattr(item, "originalname", item.name)
-    if subject is not None and name in subject.expected_failures:
-        reason = subject.expected_failures[name]
-        item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +100,7 @@ def runs(subject: Subject, examples: Examples, shared_folders: SharedFolders) ->
 @pytest.fixture(scope="session")
 def model(subject: Subject) -> ModelInterface:
     """A model with random weights, not to be changed."""
-    return new_model(subject, dataset_info_for(subject))
+    return new_model(subject)
 
 
 @pytest.fixture(scope="session")
@@ -140,14 +120,12 @@ def exported(exported_model: AtomisticModel) -> Predictor:
 
 
 @pytest.fixture(scope="session", params=["module", "exported"])
-def predictor(
-    request: pytest.FixtureRequest, model: ModelInterface, subject: Subject
-) -> Iterator[Predictor]:
+def predictor(request: pytest.FixtureRequest, model: ModelInterface) -> Predictor:
     """The model as its class gives it, and as an engine gets it."""
-    if request.param == "exported":
-        yield request.getfixturevalue("exported")
-    else:
-        yield predictor_of(model, subject.dtype)
+    if request.param == "module":
+        return predictor_of(model)
+    exported: Predictor = request.getfixturevalue("exported")
+    return exported
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The pytest plugin: its option says which of the installed architectures are tested.
 
-Every pytest beside it loads it, so that it imports next to nothing: the fixtures are in
-``conftest.py``.
+Every pytest beside it loads it: it imports next to nothing, the fixtures are in ``conftest.py``.
 """
 
 import signal

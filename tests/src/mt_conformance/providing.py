@@ -1,7 +1,5 @@
 """What a package may leave out: the tests of it are skipped, and the summary lists it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NoReturn
 

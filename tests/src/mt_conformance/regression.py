@@ -4,8 +4,6 @@
 and writes the values of everything that is kept and has none. What is there is left as it is.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import re
@@ -17,7 +15,7 @@ import ase
 import numpy as np
 import torch
 
-from mt_conformance.inputs import Subject, as_dataset, epochs, subject_of
+from mt_conformance.inputs import Subject, abilities, as_dataset, subject_of
 from mt_conformance.runs import exported_predictor
 from mt_shared.contract import DatasetInfo, ModelInterface, read_checkpoint
 from mt_shared.data import Dataset, TargetLabels
@@ -133,7 +131,7 @@ def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
         written.append(Path(shutil.copyfile(checkpoint, file)))
     kept = kept_checkpoints(subject)
     # what is fitted in closed form has no fresh weights
-    fresh = [SEEDED] if kept and epochs(subject.capabilities) else []
+    fresh = [SEEDED] if kept and abilities.epochs(subject.capabilities) else []
     for name in [*kept, *fresh]:
         file = folder / f"{name}.json"
         if not file.exists():

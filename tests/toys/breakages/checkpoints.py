@@ -188,7 +188,7 @@ BREAKAGES = [
     breakage(
         "is_restarted_from_another_architecture",
         command(
-            "mt_core/training/restart.py",
+            "mt_core/training/start_points.py",
             'if checkpoint["architecture"] != name:',
             "if False:",
         ),

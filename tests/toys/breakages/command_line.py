@@ -13,18 +13,18 @@ BREAKAGES = [
         command("mt_core/training/summary.py", "in LAMMPS:", "in another engine:"),
         command(
             "mt_core/evaluation/prediction_files.py",
-            "write(self._file, list(",
-            "write(self._file, _moved(",
+            "write(file, list(",
+            "write(file, _moved(",
         ),
         command(
             "mt_core/evaluation/prediction_files.py",
-            "class MetatensorWriter:",
+            "# ---- metatensor",
             "def _moved(images):\n"
             "    images = list(images)\n"
             "    for atoms in images:\n"
             "        atoms.calc.results['energy'] += 0.1\n"
             "    return images\n\n\n"
-            "class MetatensorWriter:",
+            "# ---- metatensor",
         ),
         fails="test_train_leaves_its_files",
         says="there is no train.csv in the folder of the run",

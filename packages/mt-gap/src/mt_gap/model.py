@@ -114,7 +114,7 @@ class Gap(BaseModel):
         atomic: Dict[str, torch.Tensor] = {}
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(raw.unsqueeze(1), species)
-        if self.has_repulsion:
+        if self.repulsion is not None:
             graph, vectors, slot = graph_from_systems(
                 systems, self.neighbor_list, self.type_to_species, self.num_species
             )
@@ -128,7 +128,7 @@ class Gap(BaseModel):
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of the repulsion; metatomic asks featomic itself for the other one."""
-        return [self.neighbor_list] if self.has_repulsion else []
+        return [] if self.repulsion is None else [self.neighbor_list]
 
     @property
     def dtype(self) -> torch.dtype:

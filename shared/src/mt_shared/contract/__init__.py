@@ -1,6 +1,5 @@
 """What mt-core and an architecture promise each other: small, and frozen early."""
 
-from mt_shared.contract.architecture import Architecture
 from mt_shared.contract.checkpoints import (
     checkpoint_header,
     read_checkpoint,
@@ -19,4 +18,4 @@ from mt_shared.contract.info import (
 )
 from mt_shared.contract.metadata import metadata_from_dict, metadata_to_dict
 from mt_shared.contract.model import ModelInterface
-from mt_shared.contract.trainer import DryRun, Interrupted, TrainerInterface
+from mt_shared.contract.trainer import Architecture, DryRun, Interrupted, TrainerInterface

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -25,15 +25,8 @@ FORMAT = "mt-checkpoint"
 # what every checkpoint has; model and trainer add the rest
 PARTS = ("format", "architecture", "distribution", "distribution_version")
 
-# what zipfile, pickle and torch say of a file whose bytes are not what was written
-DAMAGE = (
-    zipfile.BadZipFile,
-    pickle.UnpicklingError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    ValueError,
-)
+# what zipfile and torch say of a file whose bytes are not what was written
+DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, RuntimeError, ValueError)
 
 
 def checkpoint_header(model_class: type) -> dict[str, Any]:
@@ -56,7 +49,7 @@ def checkpoint_header(model_class: type) -> dict[str, Any]:
 def write_checkpoint(
     checkpoint: dict[str, Any], path: str | Path, previous: Path | None = None
 ) -> None:
-    """Write beside ``path`` and rename, so that a crash leaves the old file or the new one.
+    """Write a checkpoint, whole or not at all.
 
     :param previous: what was at ``path`` before gets this name
     :raises CheckpointError: when the disk is full or the folder cannot be written to
@@ -104,23 +97,27 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except CheckpointError:
         raise
+    except pickle.UnpicklingError as error:
+        # Not damage, since the checksum was right. Torch reads pickles of its own protocol (2)
+        # without running code, and cannot even say what those of newer ones would run.
+        raise _code_in(path, "a pickle that torch does not write by itself") from error
     except DAMAGE as error:
         raise CheckpointError(
             f"'{path}' is damaged, probably truncated while it was copied or written; take the "
             "one before it (previous.ckpt in the same run folder) or copy it again"
         ) from error
-    is_dict = isinstance(checkpoint, dict)
-    lacking = [name for name in PARTS if not is_dict or name not in checkpoint]
-    if lacking or checkpoint["format"] != FORMAT:
+    found = checkpoint if isinstance(checkpoint, dict) else {}
+    lacking = [name for name in PARTS if name not in found]
+    if lacking or found["format"] != FORMAT:
         raise CheckpointError(
             f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking) or 'its format'}; "
             "expected a file that mt train has written"
         )
-    return checkpoint
+    return found
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Say what a file is that cannot be a checkpoint of ours; nothing in it is executed."""
+    """Say what a file is that cannot be a checkpoint of ours, and execute nothing in it."""
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             start = file.read(1)
@@ -161,10 +158,7 @@ def _code_in(path: Path, code: str) -> CheckpointError:
 
 
 def upgrade_by_version(
-    checkpoint: dict[str, Any],
-    key: str,
-    current: int,
-    upgrades: Mapping[int, Upgrade],
+    checkpoint: dict[str, Any], key: str, current: int, upgrades: Mapping[int, Upgrade]
 ) -> dict[str, Any]:
     """Apply ``upgrades[v]`` (from version v to v + 1) until ``checkpoint[key]`` is ``current``.
 
@@ -182,3 +176,26 @@ def upgrade_by_version(
         checkpoint = upgrades[version](checkpoint)
         checkpoint[key] = version + 1
     return checkpoint
+
+
+class Versioned:
+    """Model or trainer: each has a part in a checkpoint, and a version of its own."""
+
+    __checkpoint_version__: ClassVar[int]
+    """Version of the saved structure: an integer that only grows."""
+    version_key: ClassVar[str]
+    """Where a checkpoint says of which version this part is."""
+
+    @classmethod
+    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Bring this part of a checkpoint of any older version to the current one.
+
+        :raises CheckpointError: when the checkpoint comes from a newer version
+        """
+        version, upgrades = cls.__checkpoint_version__, cls.checkpoint_upgrades()
+        return upgrade_by_version(checkpoint, cls.version_key, version, upgrades)
+
+    @classmethod
+    def checkpoint_upgrades(cls) -> dict[int, Upgrade]:
+        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
+        return {}

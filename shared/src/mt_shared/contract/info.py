@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from mt_shared.errors import DataError
 
@@ -12,13 +12,11 @@ from mt_shared.errors import DataError
 class Scalar:
     """A target without components: one number a sub-target, unchanged by rotations."""
 
+    # sizes of the axes between samples and sub-targets
+    components: ClassVar[tuple[int, ...]] = ()
+
     def to_dict(self) -> str:
         return "scalar"
-
-    @property
-    def components(self) -> tuple[int, ...]:
-        """Sizes of the axes between samples and sub-targets."""
-        return ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,6 @@ class Cartesian:
 
     @property
     def components(self) -> tuple[int, ...]:
-        """Sizes of the axes between samples and sub-targets."""
         return (3,) * self.rank
 
 
@@ -55,15 +52,15 @@ class Spherical:
 TargetType = Scalar | Cartesian | Spherical
 
 
-def target_type_from_dict(value: str | dict[str, Any]) -> TargetType:
+def target_type_from_dict(value: Any) -> TargetType:
     """The target type that the ``type`` of an options file or a checkpoint describes."""
-    if isinstance(value, dict) and "cartesian" in value:
-        return Cartesian(int(value["cartesian"]["rank"]))
-    if isinstance(value, dict) and "spherical" in value:
-        irreps = value["spherical"]["irreps"]
-        return Spherical(tuple((int(i["o3_lambda"]), int(i["o3_sigma"])) for i in irreps))
-    if value == "scalar":
-        return Scalar()
+    match value:
+        case "scalar":
+            return Scalar()
+        case {"cartesian": {"rank": rank}}:
+            return Cartesian(int(rank))
+        case {"spherical": {"irreps": irreps}}:
+            return Spherical(tuple((int(i["o3_lambda"]), int(i["o3_sigma"])) for i in irreps))
     raise DataError(f"a target has the type {value!r}; expected scalar, cartesian or spherical")
 
 
@@ -104,18 +101,19 @@ class TargetInfo:
         kind, gradients = target_type_from_dict(values["type"]), tuple(values["gradients"])
         return cls(**{**values, "type": kind, "gradients": gradients})
 
+    @property
+    def kind(self) -> TargetInfo:
+        """What all data must agree in: they may lack forces, or describe a target otherwise."""
+        return replace(self, gradients=(), description="")
+
     def union(self, other: TargetInfo, name: str) -> TargetInfo:
         """Both data sets' gradients; everything else must agree."""
-        # a data set may lack forces, or describe a target in other words
-        ours = replace(self, gradients=(), description="")
-        theirs = replace(other, gradients=(), description="")
-        if ours != theirs:
+        if self.kind != other.kind:
             raise DataError(
-                f"the target '{name}' is described in two ways: {ours.to_dict()} and "
-                f"{theirs.to_dict()}; give it the same quantity, unit, type and sub-targets"
+                f"the target '{name}' is described in two ways: {self.kind.to_dict()} and "
+                f"{other.kind.to_dict()}; give it the same quantity, unit, type and sub-targets"
             )
-        gradients = tuple(sorted({*self.gradients, *other.gradients}))
-        return replace(self, gradients=gradients)
+        return replace(self, gradients=tuple(sorted({*self.gradients, *other.gradients})))
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,17 @@ import torch
 from metatensor.torch import Labels, TensorMap
 from metatomic.torch import AtomisticModel, ModelMetadata, ModelOutput, System
 
-from mt_shared.contract.checkpoints import Upgrade, upgrade_by_version
+from mt_shared.contract.checkpoints import Versioned
 from mt_shared.contract.info import DatasetInfo
 
 
-class ModelInterface(torch.nn.Module, metaclass=ABCMeta):
+class ModelInterface(Versioned, torch.nn.Module, metaclass=ABCMeta):
     """A model of atoms that the dispatcher can train, restart, fine-tune and export.
 
     :param hypers: the section ``model`` of the architecture, complete and checked
-    :param dataset_info: elements, units and targets to be learnt
     """
 
-    __checkpoint_version__: ClassVar[int]
-    """Version of the saved structure: an integer that only grows."""
+    version_key = "model_version"
     __supported_devices__: ClassVar[List[str]]
     """Such as ``["cuda", "cpu"]``, in order of preference."""
     __supported_dtypes__: ClassVar[List[torch.dtype]]
@@ -68,20 +66,6 @@ class ModelInterface(torch.nn.Module, metaclass=ABCMeta):
 
         :param context: ``restart`` (the last state), ``finetune`` or ``export`` (the best one)
         """
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
-        """Bring the model's part of a checkpoint of any older version to the current one.
-
-        :raises CheckpointError: when the checkpoint comes from a newer version
-        """
-        version = cls.__checkpoint_version__
-        return upgrade_by_version(checkpoint, "model_version", version, cls.checkpoint_upgrades())
-
-    @classmethod
-    def checkpoint_upgrades(cls) -> Dict[int, Upgrade]:
-        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
-        return {}
 
     @abstractmethod
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:

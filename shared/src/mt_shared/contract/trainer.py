@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
-from mt_shared.contract.checkpoints import Upgrade, upgrade_by_version
+from mt_shared.contract.checkpoints import Versioned
 from mt_shared.contract.model import ModelInterface
 
 Model = TypeVar("Model", bound=ModelInterface)
@@ -23,17 +23,15 @@ class Interrupted(Exception):
             f"{signal_name}: the training is saved in {checkpoint}; go on with the same command "
             "and --restart auto"
         )
-        self.signal_name = signal_name
         self.exit_code = exit_code
         self.checkpoint = checkpoint
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What one training step on the largest batch took.
+    """What one training step on the largest batch took, and an epoch by an estimate from it.
 
-    ``seconds_per_epoch`` is an estimate from it; ``peak_memory`` (bytes) is the process's own on
-    a CPU, the allocator's on a GPU.
+    ``peak_memory`` (bytes) is the process's own on a CPU, the allocator's on a GPU.
     """
 
     seconds_per_epoch: float
@@ -42,14 +40,13 @@ class DryRun:
     largest_batch_atoms: int
 
 
-class TrainerInterface(Generic[Model], metaclass=ABCMeta):
+class TrainerInterface(Versioned, Generic[Model], metaclass=ABCMeta):
     """Trains the model of its architecture.
 
     :param hypers: the section ``training`` of the architecture, complete and checked
     """
 
-    __checkpoint_version__: ClassVar[int]
-    """Version of the saved structure: an integer that only grows."""
+    version_key = "trainer_version"
 
     def __init__(self, hypers: dict[str, Any]):
         self.hypers = hypers
@@ -84,20 +81,6 @@ class TrainerInterface(Generic[Model], metaclass=ABCMeta):
         :param context: ``restart`` (goes on where it stood) or ``finetune`` (begins anew)
         """
 
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Bring the trainer's part of a checkpoint of any older version to the current one.
-
-        :raises CheckpointError: when the checkpoint comes from a newer version
-        """
-        version = cls.__checkpoint_version__
-        return upgrade_by_version(checkpoint, "trainer_version", version, cls.checkpoint_upgrades())
-
-    @classmethod
-    def checkpoint_upgrades(cls) -> dict[int, Upgrade]:
-        """Hook: ``{1: from_1_to_2, ...}``, functions of the whole checkpoint."""
-        return {}
-
     def dry_run(
         self,
         model: Model,
@@ -108,3 +91,17 @@ class TrainerInterface(Generic[Model], metaclass=ABCMeta):
     ) -> DryRun | None:
         """Try one step on the largest batch, writing nothing; None where there are no steps."""
         return None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The two classes of an architecture and the people behind it, as the registry finds them.
+
+    ``authors`` and ``maintainers`` are lists of ``("Name <mail>", "@handle")``.
+    """
+
+    name: str
+    model_class: type[ModelInterface]
+    trainer_class: type[TrainerInterface[Any]]
+    authors: list[tuple[str, str]]
+    maintainers: list[tuple[str, str]]

@@ -3,17 +3,14 @@
 ``readers`` are the files; the rest is arrays, the same for all of them.
 """
 
-from mt_shared.data.batches import Batch, BatchTarget, GraphStore
-from mt_shared.data.composition import Normalization, composition_term, species_of
-from mt_shared.data.dataset import Dataset, TargetLabels, gather_labels
+from mt_shared.data.batches import Batch, BatchTarget, GraphStore, cut_batches, epoch_batches
+from mt_shared.data.dataset import Dataset, TargetLabels, gather_labels, target_info
 from mt_shared.data.fingerprints import array_fingerprint, dataset_fingerprint
 from mt_shared.data.graph import Graph, graph_from_systems, sort_by_species
 from mt_shared.data.label_table import label_table
 from mt_shared.data.neighbors import MIN_DISTANCE, neighbor_lists
 from mt_shared.data.readers import read_chunks, read_dataset
-from mt_shared.data.sampling import cut_batches, epoch_batches
-from mt_shared.data.splits import Split, split_datasets
-from mt_shared.data.store import build_store
+from mt_shared.data.splits import split_datasets
+from mt_shared.data.store import Normalization, build_store, composition_term, species_of
 from mt_shared.data.structures import Structures, concatenate, offsets_from_counts
-from mt_shared.data.targets import target_info
 from mt_shared.data.units import check_unit, conversion

@@ -5,14 +5,15 @@ Letters of shapes: A atoms, S structures, P sub-targets, N samples (S or A).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mt_shared.contract import TargetInfo
+from mt_shared.contract import TargetInfo, target_type_from_dict
 from mt_shared.data.structures import Structures
+from mt_shared.options import TargetSpec
 
 # What the status of a structure says of one label.
 MISSING, FOUND, NOT_FINITE = np.int8(0), np.int8(1), np.int8(2)
@@ -105,6 +106,26 @@ class Dataset:
             frames=self.frames[systems],
             status={key: status[systems] for key, status in self.status.items()},
         )
+
+
+def target_info(
+    spec: TargetSpec, gradients: Iterable[str] = (), unit: str | None = None
+) -> TargetInfo:
+    """The target of a data set, with the gradients that its labels have.
+
+    :param gradients: of ``positions`` and ``strain``
+    :param unit: of the labels, where the options leave it out
+    :raises DataError: for a type that there is not
+    """
+    return TargetInfo(
+        quantity=spec.quantity,
+        unit=spec.unit or unit or "",
+        sample_kind=spec.sample_kind,
+        type=target_type_from_dict(spec.type),
+        num_subtargets=spec.num_subtargets,
+        gradients=tuple(sorted(gradients)),
+        description=spec.description,
+    )
 
 
 def gather_labels(datasets: Sequence[Dataset], name: str, target: TargetInfo) -> TargetLabels:

@@ -1,7 +1,5 @@
 """Knowing data again: hashes of structures, of data sets, and of any arrays."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
@@ -48,8 +46,7 @@ def structure_fingerprints(structures: Structures) -> NDArray[np.uint64]:
     cells = memoryview((structures.cells + 0.0).tobytes())
     pbc = memoryview(structures.pbc.tobytes())
     digests = []
-    offsets = structures.offsets.tolist()
-    for system, (start, stop) in enumerate(pairwise(offsets)):
+    for system, (start, stop) in enumerate(pairwise(structures.offsets.tolist())):
         # 64 bits: in a million structures, two different ones are taken for equal once in 10^7.
         digest = hashlib.blake2b(positions[24 * start : 24 * stop], digest_size=8)
         digest.update(types[4 * start : 4 * stop])

@@ -1,7 +1,5 @@
 """Lists of frame numbers: given in the options or in a text file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +14,10 @@ Indices = Sequence[int] | NDArray[np.int64] | str | Path
 
 @dataclass(frozen=True)
 class FrameNumbers:
-    """Numbers of frames, each at most once.
-
-    :param what: whose indices these are, for the error
-    """
+    """Numbers of frames, each at most once; ``what`` says in errors whose indices these are."""
 
     frames: NDArray[np.int64]
     what: str
-
-    @property
-    def in_order(self) -> bool:
-        """Whether they follow the order of the file."""
-        return bool((np.diff(self.frames) > 0).all())
 
     def check_range(self, num_frames: int) -> None:
         """Refuse the number of a frame that is not there."""
@@ -40,10 +30,7 @@ class FrameNumbers:
 
 
 def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
-    """Frame numbers of a list, or of a text file with one on each line.
-
-    :param what: whose indices these are, for the error
-    """
+    """Frame numbers of a list, or of a text file with one on each line."""
     if isinstance(indices, str | Path):
         what = f"{what} ('{indices}')"
         try:

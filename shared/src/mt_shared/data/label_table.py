@@ -4,8 +4,6 @@ What is in it is what training will see: a label that was lost, or read from the
 in the counts or in the numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

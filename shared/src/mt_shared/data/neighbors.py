@@ -3,16 +3,13 @@
 Letters of shapes: E edges of all structures together, S structures.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from vesin import NeighborList
 
-from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
 
 # Atoms closer than this (in the unit of length of the file) lie in one place.
 MIN_DISTANCE = 1e-3
@@ -31,10 +28,6 @@ class EdgeLists:
     neighbors: NDArray[np.int32]  # (E,)
     shifts: NDArray[np.int32]  # (E, 3)
     offsets: NDArray[np.int64]  # (S + 1,)
-
-    @property
-    def num_edges(self) -> int:
-        return len(self.centers)
 
 
 def neighbor_lists(

@@ -1,10 +1,7 @@
 """Dividing data sets into training, validation and test."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -21,17 +18,9 @@ TRAINING = "training"
 Part = float | Indices
 
 
-@dataclass(frozen=True)
-class Split:
-    """One part of a data set, and the frame numbers of its structures in the file."""
-
-    dataset: Dataset
-    indices: NDArray[np.int64]
-
-
 def split_datasets(
     datasets: Sequence[Dataset], parts: Mapping[str, Part], seed: int
-) -> dict[str, list[Split]]:
+) -> dict[str, list[Dataset]]:
     """Divide each data set; what no part takes is for training.
 
     Frame numbers count in the file, whatever the data set holds of it. A fraction is of the
@@ -39,16 +28,17 @@ def split_datasets(
 
     :param parts: fraction or indices of ``validation``, ``test``, ...; ``training`` may have
         indices as well
-    :return: lists of as many splits as data sets: ``training`` first, then the parts
+    :return: lists with a part of each data set: ``training`` first, then the others
     :raises DataError: if a part or training comes out empty, or indices overlap
     """
-    explicit = [name for name, part in parts.items() if not isinstance(part, float | int)]
-    if explicit and len(datasets) > 1:
-        raise DataError(
-            f"{explicit[0]}: indices need a single training file, there are {len(datasets)}; "
-            f"describe the {explicit[0]} set with systems and targets"
-        )
     fractions = {name: part for name, part in parts.items() if isinstance(part, float | int)}
+    lists = {name: part for name, part in parts.items() if not isinstance(part, float | int)}
+    if lists and len(datasets) > 1:
+        name = next(iter(lists))
+        raise DataError(
+            f"{name}: indices need a single training file, there are {len(datasets)}; "
+            f"describe the {name} set with systems and targets"
+        )
     for name, fraction in fractions.items():
         if not 0 <= fraction < 1:
             raise DataError(f"{name}: the fraction {fraction} must be at least 0 and below 1")
@@ -58,27 +48,36 @@ def split_datasets(
 
     # One generator for all: data sets of one size are not divided alike.
     generator = np.random.default_rng(seed)
-    chosen = [_divide(dataset, parts, generator) for dataset in datasets]
-    names = list(chosen[0])
-    _check_sizes(datasets, parts, {name: sum(len(c[name]) for c in chosen) for name in names})
-    return {
-        name: [
-            Split(dataset.subset(c[name]), dataset.frames[c[name]])
-            for dataset, c in zip(datasets, chosen, strict=True)
+    chosen = [_divide(dataset, fractions, lists, generator) for dataset in datasets]
+    total = sum(map(len, datasets))
+    splits = {}
+    for name in dict.fromkeys([TRAINING, *parts]):
+        # A fraction of exactly 0, or an empty list, is how options say "no such set".
+        part = parts.get(name, ())
+        if isinstance(part, float | int):
+            is_none, of = part == 0, f" ({part} of them)"
+        else:
+            is_none, of = not isinstance(part, str | Path) and len(part) == 0, ""
+        is_empty = not any(len(c[name]) for c in chosen)
+        if is_empty and (name == TRAINING or not is_none):
+            raise DataError(
+                f"the {name} set{of} would be empty: there are {total} structures in all; "
+                "add structures or change the fractions or indices"
+            )
+        splits[name] = [
+            dataset.subset(c[name]) for dataset, c in zip(datasets, chosen, strict=True)
         ]
-        for name in names
-    }
+    return splits
 
 
 def _divide(
-    dataset: Dataset, parts: Mapping[str, Part], generator: np.random.Generator
+    dataset: Dataset,
+    fractions: Mapping[str, float],
+    lists: Mapping[str, Indices],
+    generator: np.random.Generator,
 ) -> dict[str, NDArray[np.int64]]:
     """Indices into the data set for training and for each part."""
-    given = {
-        name: _positions(dataset, part, name)
-        for name, part in parts.items()
-        if not isinstance(part, float | int)
-    }
+    given = {name: _positions(dataset, part, name) for name, part in lists.items()}
     for first, second in combinations(given, 2):
         both = np.intersect1d(given[first], given[second])
         if len(both):
@@ -86,23 +85,19 @@ def _divide(
                 f"{len(both)} indices are in the {first} set and in the {second} set, "
                 f"frame {dataset.frames[both[0]]} for one; a structure belongs to one set"
             )
-    base = given.get(TRAINING, np.arange(len(dataset)))
-    elsewhere = [part for name, part in given.items() if name != TRAINING]
-    pool = base[~np.isin(base, np.concatenate([*elsewhere, []]))]
+    base = given.pop(TRAINING, np.arange(len(dataset)))
+    pool = base[~np.isin(base, np.concatenate([*given.values(), []]))]
 
     # One order for all fractions, so that the parts do not overlap; what is left is for training,
     # in the order of the file.
     order = generator.permutation(len(pool))
-    divided, start = {}, 0
-    for name, part in parts.items():
-        if isinstance(part, float | int):
-            # The small number keeps 0.29 * 100 = 28.999... from losing a structure.
-            count = math.floor(part * len(base) + 1e-9)
-            divided[name] = pool[order[start : start + count]]
-            start += count
-        elif name != TRAINING:
-            divided[name] = given[name]
-    return {TRAINING: pool[np.sort(order[start:])], **divided}
+    start = 0
+    for name, fraction in fractions.items():
+        # The small number keeps 0.29 * 100 = 28.999... from losing a structure.
+        stop = start + math.floor(fraction * len(base) + 1e-9)
+        given[name] = pool[order[start:stop]]
+        start = stop
+    return {**given, TRAINING: pool[np.sort(order[start:])]}
 
 
 def _positions(dataset: Dataset, part: Indices, name: str) -> NDArray[np.int64]:
@@ -120,21 +115,3 @@ def _positions(dataset: Dataset, part: Indices, name: str) -> NDArray[np.int64]:
             "is not among the frames that were read"
         )
     return position_of[frames]
-
-
-def _check_sizes(
-    datasets: Sequence[Dataset], parts: Mapping[str, Part], sizes: dict[str, int]
-) -> None:
-    total = sum(len(dataset) for dataset in datasets)
-    for name, size in sizes.items():
-        part = parts.get(name, ())
-        # A fraction of exactly 0, or an empty list, is how options say "no such set".
-        if isinstance(part, float | int):
-            is_none, of = part == 0, f" ({part} of them)"
-        else:
-            is_none, of = not isinstance(part, str | Path) and len(part) == 0, ""
-        if size == 0 and (name == TRAINING or not is_none):
-            raise DataError(
-                f"the {name} set{of} would be empty: there are {total} structures in all; "
-                "add structures or change the fractions or indices"
-            )

@@ -1,4 +1,4 @@
-"""Many structures as a few flat arrays.
+"""Many structures as a few flat arrays, and the check of those that a file holds.
 
 Letters of shapes: A atoms of all structures together, S structures.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mt_shared.data.frame_errors import frame_error
+from mt_shared.errors import DataError
 
 # A cell is flat when the volume of its periodic directions is below this (length unit ** n).
 MIN_CELL_VOLUME = 1e-6
@@ -110,6 +110,11 @@ def concatenate(parts: Sequence[Structures]) -> Structures:
     )
 
 
+def frame_error(source: str, frame: int, what: str, todo: str) -> DataError:
+    """An error about one frame: where, what was found and expected, what to do."""
+    return DataError(f"{source}, frame {frame} (the first is 0): {what}; {todo}")
+
+
 def check_structures(structures: Structures, source: str, frames: NDArray[np.int64]) -> None:
     """Refuse structures that no model can take; errors name the file and the frame.
 
@@ -122,7 +127,7 @@ def check_structures(structures: Structures, source: str, frames: NDArray[np.int
 
     bad_atoms = np.flatnonzero(~np.isfinite(structures.positions).all(axis=1))
     if len(bad_atoms):
-        system = np.searchsorted(structures.offsets, bad_atoms[0], side="right") - 1
+        system = structures.system_of_atom[bad_atoms[0]]
         atom = bad_atoms[0] - structures.offsets[system]
         what = f"the position of atom {atom} is {structures.positions[bad_atoms[0]].tolist()}"
         raise frame_error(source, frames[system], what, "positions must be finite numbers")

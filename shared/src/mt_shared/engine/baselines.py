@@ -1,8 +1,6 @@
 r"""Fit of what is taken off the labels before training: composition and scale.
 
-.. math::
-
-    E = \sum_i c_{t_i} + s \sum_i f_i
+.. math::  E = \sum_i c_{t_i} + s \sum_i f_i
 
 with the contribution :math:`c_t` of an atom of species t, the scale s and the raw numbers
 :math:`f_i` of the network, which are of order one. Letters of shapes: A atoms, N samples
@@ -42,10 +40,7 @@ model, which has nothing to learn, then adds nothing."""
 
 
 def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
-    """Refuse baselines of targets that are not trained.
-
-    :raises OptionsError: names the targets that are
-    """
+    """Refuse baselines of targets that are not trained."""
     for option in ("atomic_baseline", "fixed_scaling_weights", "per_structure_targets"):
         for name in hypers[option]:
             if name not in targets:
@@ -58,11 +53,7 @@ def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
 def fit_baselines(
     model: BaseModel, names: list[str], datasets: list[Dataset], hypers: dict[str, Any]
 ) -> None:
-    """Fit the baselines of the targets ``names`` and leave them in the model.
-
-    ``atomic_baseline`` fixes the composition of some or all elements, ``scale_targets`` and
-    ``fixed_scaling_weights`` decide on the scale.
-    """
+    """Fit the baselines of the targets ``names`` as the hypers say, and leave them in the model."""
     structures = concatenate([dataset.structures for dataset in datasets])
     types = model.dataset_info.atomic_types
     species = species_of(structures, types)
@@ -182,10 +173,7 @@ def fit_scale(
 
 
 def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> None:
-    """Refuse another scale for a target that the model knows: its weights go with its scale.
-
-    :raises OptionsError: says which scale the model has
-    """
+    """Refuse another scale for a target that the model knows: its weights go with its scale."""
     for name in names:
         wanted, scale = _scale_of_options(name, hypers), float(_baseline(model, name).scale)
         # to the digits that the error below shows, which users copy
@@ -234,10 +222,7 @@ def shift_composition(
 def _composition_errors(
     model: BaseModel, names: list[str], datasets: list[Dataset], batch_size: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Label minus prediction (N, P) of each target, and the atoms of each species (N, T).
-
-    A row is a structure, or an atom for a target of each atom.
-    """
+    """Label minus prediction (N, P) of each target, and the atoms of each species (N, T)."""
     if not names:
         return {}
     info = model.dataset_info

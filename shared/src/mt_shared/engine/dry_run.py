@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from mt_shared.contract import DryRun
 from mt_shared.data import Batch, GraphStore
@@ -15,7 +17,7 @@ from mt_shared.errors import UserError
 
 
 def try_largest_batch(
-    store: GraphStore, batches: list[torch.Tensor], step: Callable[[Batch], torch.Tensor]
+    store: GraphStore, batches: list[Tensor], step: Callable[[Batch], Tensor]
 ) -> DryRun:
     """Run ``step`` on the batch with the most edges; an epoch is estimated by its edges.
 
@@ -28,36 +30,26 @@ def try_largest_batch(
     largest = max(batches, key=lambda indices: int(edges[indices].sum()))
     batch = store.batch(largest.to(device))
     # the first step pays for what later ones find ready, such as memory and compiled kernels
-    loss = step(batch)
-    if not bool(torch.isfinite(loss)):
+    loss = float(step(batch))
+    if not math.isfinite(loss):
         raise UserError(
-            f"the loss of the first step is {float(loss)}: before any training, the model predicts "
+            f"the loss of the first step is {loss}: before any training, the model predicts "
             "what is not finite. Are there atoms in one place, or is a fault in the architecture?"
         )
-    _synchronize(device)
     started = time.perf_counter()
-    step(batch)
-    _synchronize(device)
+    # float waits for a GPU, which works on while Python is ahead of it: the clock would measure
+    # Python alone
+    float(step(batch))
     seconds = time.perf_counter() - started
     share = max(len(batch.vectors), 1) / max(int(edges.sum()), 1)
+    # macOS counts bytes here, Linux kilobytes
+    unit = 1 if sys.platform == "darwin" else 1024
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    if device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(device)
     return DryRun(
         seconds_per_epoch=max(seconds / share, seconds),
-        peak_memory=peak_memory(device),
+        peak_memory=memory,
         steps_per_epoch=len(batches),
         largest_batch_atoms=len(batch.graph.species),
     )
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that this process has held so far, or the allocator of a GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # macOS counts bytes here, Linux kilobytes
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _synchronize(device: torch.device) -> None:
-    # a GPU works on while Python is ahead of it: without this, the clock measures Python alone
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

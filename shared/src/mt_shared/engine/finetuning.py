@@ -7,7 +7,7 @@ finds the same ones.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,7 +16,7 @@ from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Dataset
 from mt_shared.engine.baselines import check_names, check_scales, fit_baselines, shift_composition
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model import BaseModel, add_updates, is_of_update, largest_rank, linear_layers
+from mt_shared.model import BaseModel, add_updates, is_of_update, linear_layers
 
 SECTION = "architecture.training.finetune"
 HEADS = "heads."
@@ -112,7 +112,6 @@ def inherit_heads(model: BaseModel, inherited: dict[str, str], known: Collection
 
     :param inherited: the old target by the new one
     :param known: the targets that the model had before these data
-    :raises OptionsError: for a target that is not there, or is of another kind
     """
     for new, old in inherited.items():
         fault = inheritance_fault(new, old, model.dataset_info.targets, known)
@@ -143,20 +142,17 @@ def inheritance_fault(
         return f"'{new}' is a target of the model with a head of its own; name a new target first"
     if new not in targets:
         return f"the data sets have no target '{new}'{did_you_mean(new, targets)}"
-    different = list(differences(targets[new], targets[old]))
+    different = differences(targets[new], targets[old])
     if different:
         said = ", ".join(f"{field} {ours!r} and {theirs!r}" for field, ours, theirs in different)
         return f"'{new}' and '{old}' are of different kinds: {said}; they have to agree"
     return None
 
 
-def differences(ours: TargetInfo, theirs: TargetInfo) -> Iterator[tuple[str, Any, Any]]:
+def differences(ours: TargetInfo, theirs: TargetInfo) -> list[tuple[str, Any, Any]]:
     """What makes two targets of different kinds: unit, sub-targets and so on, by its name."""
-    # data without forces can train a target with forces: its kind is the same
-    kinds = [replace(each, gradients=(), description="").to_dict() for each in (ours, theirs)]
-    for field in kinds[0]:
-        if kinds[0][field] != kinds[1][field]:
-            yield field, kinds[0][field], kinds[1][field]
+    a, b = ours.kind.to_dict(), theirs.kind.to_dict()
+    return [(field, a[field], b[field]) for field in a if a[field] != b[field]]
 
 
 # ---- which parameters train
@@ -168,20 +164,26 @@ def set_trainable(model: BaseModel, trained: Collection[str], finetune: dict[str
     Heads of targets without labels are frozen by every method: weight decay would change them.
 
     :param trained: the targets that have labels
-    :param finetune: the section of the options, complete
     """
-    method = finetune["method"]
+    method, patterns = finetune["method"], finetune["config"]["modules"]
     idle = [f"{HEADS}{name}" for name in model.heads if name not in trained]
     heads = [f"{HEADS}{name}" for name in model.heads if name in trained]
     parameters = dict(model.named_parameters())
     able = [name for name in parameters if not _is_within(name, idle)]
+    parts = f"parts: {_list({'.'.join(name.split('.')[:2]) for name in able})}"
     if method == "full":
         chosen = set(able)
-    elif method == "heads":
-        chosen = _chosen_by_name(able, heads, finetune["config"]["modules"])
+    elif method == "heads" and patterns is not None:
+        chosen = _matching(able, patterns, ("{}", "{}.*"), "modules", parts)
     else:
         # the weights that have a low-rank update are in neither group, and stay
-        chosen = {name for name in able if _is_within(name, heads) or is_of_update(name)}
+        updates = [name for name in able if method == "lora" and is_of_update(name)]
+        chosen = {*updates, *(name for name in able if _is_within(name, heads))}
+    if not chosen and method == "heads":
+        raise OptionsError(
+            f"{SECTION}.method: this model keeps no heads for 'heads' to train; name what shall "
+            f"train in {SECTION}.config.modules ({parts}), or use another method"
+        )
     if not chosen:
         raise OptionsError("this model has no parameters that these data could train")
     for name, parameter in parameters.items():
@@ -200,33 +202,19 @@ def add_low_rank_updates(model: BaseModel, config: dict[str, Any]) -> None:
             f"{SECTION}.method: 'lora' is for linear layers, and this model has none outside its "
             "heads; use the method 'full' or 'heads'"
         )
-    patterns = config["target_modules"]
-    if patterns is not None:
+    if config["target_modules"] is not None:
         known = f"linear layers: {_list(layers)}"
         # the last one: metatrain's users give the last part of a layer's name
         forms = ("{}", "{}.*", "*.{}")
-        chosen = _matching(layers, patterns, forms, "target_modules", known)
+        chosen = _matching(layers, config["target_modules"], forms, "target_modules", known)
         layers = {name: layer for name, layer in layers.items() if name in chosen}
-    largest = max(largest_rank(layer) for layer in layers.values())
+    largest = max(min(layer.weight.shape[-2:]) for layer in layers.values())
     if config["rank"] > largest:
         raise OptionsError(
             f"{SECTION}.config.rank: found {config['rank']}, but an update of these layers has at "
             f"most the rank {largest}: {_list(layers)}"
         )
-    add_updates(list(layers.values()), config["rank"], config["alpha"])
-
-
-def _chosen_by_name(able: list[str], heads: list[str], patterns: list[str] | None) -> set[str]:
-    parts = f"parts: {_list({'.'.join(name.split('.')[:2]) for name in able})}"
-    if patterns is not None:
-        return _matching(able, patterns, ("{}", "{}.*"), "modules", parts)
-    chosen = {name for name in able if _is_within(name, heads)}
-    if not chosen:
-        raise OptionsError(
-            f"{SECTION}.method: this model keeps no heads for 'heads' to train; name what shall "
-            f"train in {SECTION}.config.modules ({parts}), or use another method"
-        )
-    return chosen
+    add_updates(layers.values(), config["rank"], config["alpha"])
 
 
 def _matching(

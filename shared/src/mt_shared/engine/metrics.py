@@ -1,7 +1,6 @@
 """Root mean square and mean absolute errors: what is compared with what, and in which unit.
 
-The one home of this: an epoch's line, ``mt eval``, the final table and closed-form fits all use it,
-so that their numbers agree.
+An epoch's line, ``mt eval``, the final table and closed-form fits use it: their numbers agree.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data import Batch
@@ -20,9 +20,6 @@ from mt_shared.options import WORD_OF
 
 # Of numpy or of torch: nothing here needs to know which.
 Array = Any
-
-# users of eV think in meV; other units are taken as they are
-PREFIXES = {"eV": ("meV", 1e3)}
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,8 @@ def metrics_of(
     metrics = []
     length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
     for name, target in targets.items():
-        unit, factor = PREFIXES.get(target.unit, (target.unit, 1.0))
+        # users of eV think in meV; other units are taken as they are
+        unit, factor = ("meV", 1e3) if target.unit == "eV" else (target.unit, 1.0)
         per = "atom" if is_by_atom(name, target, per_structure) else ""
         by_atom_unit = f"{unit}/atom" if unit else "per atom"
         metrics.append(Metric(name, "", name, by_atom_unit if per else unit, factor, per))
@@ -91,7 +89,7 @@ class ErrorSums:
     """Sums of one kind of error over structures, from which its two means follow.
 
     :param sums: number of elements, sum of squares, sum of absolute values: an array of float64, or
-        a tensor on the device of a training, where it stays until a mean is asked for
+        a tensor on the device of a training
     """
 
     def __init__(self, metric: Metric, sums: Array | None = None):
@@ -135,7 +133,7 @@ class ErrorSums:
 
     @property
     def mae(self) -> float:
-        """In the unit of the metric; NaN without labels, infinite if a prediction is NaN."""
+        """As :attr:`rmse`."""
         return self.metric.factor * self._mean(2)
 
     def _mean(self, column: int) -> float:
@@ -149,16 +147,16 @@ class ErrorSums:
 class EpochErrors:
     """The errors of the batches of an epoch, on the device of the data.
 
-    :param metrics: their factors turn the model's raw numbers into their units
+    :param metrics: M, whose factors turn the model's raw numbers into their units
     :param volumes: (S,) of all structures, of which each batch holds some
-    :param sums: (M, 3), a row for each metric, of the steps that are done; None at the beginning
+    :param sums: (M, 3) of the steps that are done; None at the beginning
     """
 
-    def __init__(self, metrics: list[Metric], volumes: torch.Tensor, sums: torch.Tensor | None):
+    def __init__(self, metrics: list[Metric], volumes: Tensor, sums: Tensor | None):
         if sums is None:
             sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=volumes.device)
-        self.metrics = metrics
         self.sums = sums
+        self.metrics = metrics
         # asked for once an epoch: within the steps, a GPU would have to be waited for
         self.all_have_volumes = bool(volumes.isfinite().all())
 

@@ -1,4 +1,4 @@
-"""Optimizer, learning rate and averaged weights."""
+"""Optimizer and learning rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
@@ -49,13 +48,11 @@ class Adam:
         self.square = torch.zeros_like(flat)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter by its gradient."""
         self.num_steps += 1
         parts = []
         for parameter in self.parameters:
@@ -89,27 +86,9 @@ class Adam:
 
     def load_state(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
-        self.num_steps = state["num_steps"]
-        self.learning_rate = state["learning_rate"]
+        self.num_steps, self.learning_rate = state["num_steps"], state["learning_rate"]
         self.mean.copy_(state["mean"])
         self.square.copy_(state["square"])
-
-
-def make_optimizer(model: torch.nn.Module, hypers: dict[str, Any]) -> Adam:
-    """Adam or AdamW over the parameters that are to be trained."""
-    return Adam(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        learning_rate=hypers["learning_rate"],
-        weight_decay=hypers["weight_decay"],
-        decoupled=hypers["optimizer"] == "adamw",
-    )
-
-
-def make_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
-    """The exponential moving average of the weights, or None without ``ema_decay``."""
-    if decay is None:
-        return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 class Schedule:
@@ -146,10 +125,8 @@ class Schedule:
         if self.kind != "plateau":
             return
         # an infinite error is no progress either; NaN, where nothing is validated, never is
-        if metric < self.best:
-            self.best, self.bad_epochs = metric, 0
-            return
-        self.bad_epochs += 1
+        better = metric < self.best
+        self.best, self.bad_epochs = (metric, 0) if better else (self.best, self.bad_epochs + 1)
         if self.bad_epochs > self.settings["patience"]:
             self.reduction, self.bad_epochs = self.reduction * self.settings["factor"], 0
 

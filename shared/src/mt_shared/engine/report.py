@@ -18,10 +18,9 @@ log = logging.getLogger("mt.train")
 
 
 class Report:
-    """Reports the epochs of one training.
+    """Reports the epochs of one training; the user of its ``bar`` closes it.
 
     :param folder: of ``train.csv``, whose first rows are those of ``history``
-    :param hypers: of the training
     :param history: epochs before a restart
     """
 
@@ -37,6 +36,12 @@ class Report:
         self.num_epochs = hypers["num_epochs"]
         self.log_interval = hypers["log_interval"]
         self.kinds = ("RMSE", "MAE") if hypers["log_mae"] else ("RMSE",)
+        self.units = {
+            f"{split} {metric.label} {kind}": metric.unit
+            for split in ("train", "val")
+            for metric in metrics
+            for kind in self.kinds
+        }
         self.started = time.monotonic()
         self.first_epoch = len(history)
         # a terminal may say that it has no columns and rows, and tqdm would show nothing
@@ -53,25 +58,12 @@ class Report:
         # anew, since a restart may begin at a checkpoint before the last row
         with self.path.open("w", newline="") as file:
             writer = csv.writer(file)
-            errors = [f"{key} [{unit}]" if unit else key for key, unit in self._columns()]
+            errors = [f"{key} [{unit}]" if unit else key for key, unit in self.units.items()]
             writer.writerow(["epoch", "learning rate", "train loss", "val loss", *errors])
             writer.writerows(self._row(epoch) for epoch in history)
 
-    def close(self) -> None:
-        """Take the bar away."""
-        self.bar.close()
-
-    def _columns(self) -> list[tuple[str, str]]:
-        """Key of each error in a row of the history, and its unit."""
-        return [
-            (f"{split} {metric.label} {kind}", metric.unit)
-            for split in ("train", "val")
-            for metric in self.metrics
-            for kind in self.kinds
-        ]
-
     def _row(self, epoch: dict[str, float]) -> list[str]:
-        keys = ["learning rate", "train loss", "val loss", *(key for key, _ in self._columns())]
+        keys = ["learning rate", "train loss", "val loss", *self.units]
         # repr: every digit, so that a restart writes the same rows again
         return [str(int(epoch["epoch"])), *(repr(epoch.get(key, math.nan)) for key in keys)]
 
@@ -92,8 +84,8 @@ class Report:
         number = int(epoch["epoch"])
         elapsed = time.monotonic() - self.started
         left = elapsed / (number - self.first_epoch) * (self.num_epochs - number)
-        parts = [f"epoch {number}/{self.num_epochs}"]
-        parts.append(f"loss {epoch['train loss']:.3e} (val {epoch['val loss']:.3e})")
+        losses = f"loss {epoch['train loss']:.3e} (val {epoch['val loss']:.3e})"
+        parts = [f"epoch {number}/{self.num_epochs}", losses]
         for metric in self.metrics:
             for kind in self.kinds:
                 train, val = (epoch[f"{s} {metric.label} {kind}"] for s in ("train", "val"))
@@ -103,7 +95,7 @@ class Report:
 
 
 def _error(value: float) -> str:
-    """Without labels there is no error."""
+    # without labels there is no error
     return "-" if math.isnan(value) else f"{value:.4g}"
 
 

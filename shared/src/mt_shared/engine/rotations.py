@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from mt_shared.data import Batch
 
 
-def random_rotations(number: int, generator: torch.Generator) -> torch.Tensor:
+def random_rotations(number: int, generator: torch.Generator) -> Tensor:
     """Rotations (number, 3, 3) in float64, uniform over all.
 
     From quaternions with normally distributed components, whose directions are uniform.
@@ -25,7 +26,7 @@ def random_rotations(number: int, generator: torch.Generator) -> torch.Tensor:
     return torch.stack(rows, dim=1)
 
 
-def rotate(batch: Batch, rotations: torch.Tensor) -> Batch:
+def rotate(batch: Batch, rotations: Tensor) -> Batch:
     """The batch with each structure turned by its rotation (S, 3, 3), labels included."""
     rotations = rotations.to(batch.vectors)
     graph = batch.graph
@@ -48,6 +49,6 @@ def rotate(batch: Batch, rotations: torch.Tensor) -> Batch:
     return replace(batch, graph=turned, vectors=_turn(batch.vectors, by_edge), targets=targets)
 
 
-def _turn(vectors: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
+def _turn(vectors: Tensor, rotations: Tensor) -> Tensor:
     """``R v`` for each vector (N, 3)."""
     return torch.einsum("nab,nb->na", rotations, vectors)

@@ -8,18 +8,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from mt_shared.contract import write_checkpoint
 from mt_shared.data import GraphStore
 from mt_shared.engine.loss import Loss
 from mt_shared.engine.metrics import Metric
-from mt_shared.engine.optimization import Adam, AveragedModel, Schedule
+from mt_shared.engine.optimization import Adam, Schedule
 from mt_shared.model import BaseModel
 
-StateDict = dict[str, torch.Tensor]
+StateDict = dict[str, Tensor]
 
 
 @dataclass
@@ -33,16 +35,14 @@ class Best:
 
 @dataclass
 class Position:
-    """Between which two steps the training stands.
-
-    ``sums`` are the errors and the loss of the steps of this epoch that are done.
-    """
+    """Between which two steps the training stands."""
 
     # epochs that have ended, and steps of the next one
     epoch: int = 0
     step: int = 0
-    sums: torch.Tensor | None = None
-    loss: torch.Tensor | None = None
+    # of these steps; None between two epochs
+    sums: Tensor | None = None
+    loss: Tensor | None = None
 
 
 @dataclass
@@ -68,12 +68,8 @@ class Training:
     @property
     def evaluated_model(self) -> BaseModel:
         """The model that is validated and kept: with averaged weights where there are any."""
-        if self.average is None:
-            return self.model
-        averaged = self.average.module
         # torch's wrapper says no more than Module
-        assert isinstance(averaged, BaseModel)
-        return averaged
+        return self.model if self.average is None else cast(BaseModel, self.average.module)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
@@ -92,13 +88,13 @@ class Training:
 
     def load_state(self, state: dict[str, Any], best_state: StateDict | None) -> None:
         """The inverse of :meth:`state`; the weights are already in the model."""
-        device = self.train.vectors.device
-        # a checkpoint is read on the CPU, whatever wrote it; between epochs both are None
-        sums, loss = (
-            None if state[name] is None else state[name].to(device, copy=True)
-            for name in ("sums", "loss")
-        )
-        self.position = Position(state["epoch"], state["step"], sums, loss)
+        self.seed = state["seed"]
+        self.position = Position(state["epoch"], state["step"])
+        if state["sums"] is not None:
+            # a checkpoint is read on the CPU, whatever wrote it
+            device = self.train.vectors.device
+            self.position.sums = state["sums"].to(device, copy=True)
+            self.position.loss = state["loss"].to(device, copy=True)
         self.optimizer.load_state(state["optimizer"])
         self.schedule.load_state(state["schedule"])
         if self.average is not None and state["average"] is not None:

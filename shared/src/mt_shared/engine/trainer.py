@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mt_shared.contract import (
-    DatasetInfo,
-    DryRun,
-    Interrupted,
-    TrainerInterface,
-    write_checkpoint,
-)
+from mt_shared.contract import DatasetInfo, DryRun, Interrupted, TrainerInterface, write_checkpoint
 from mt_shared.data import Batch, Dataset, build_store, cut_batches, epoch_batches
 from mt_shared.engine.baselines import normalizations
 from mt_shared.engine.dry_run import try_largest_batch
@@ -30,12 +26,12 @@ from mt_shared.engine.finetuning import (
 )
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import EpochErrors, metrics_of, selection_metric
-from mt_shared.engine.optimization import Schedule, make_average, make_optimizer
+from mt_shared.engine.optimization import Adam, Schedule
 from mt_shared.engine.prediction import Prediction, predict
 from mt_shared.engine.report import Report
 from mt_shared.engine.repulsion import without_repulsion
 from mt_shared.engine.signals import StopRequest
-from mt_shared.engine.state import Best, Position, StateDict, Training, write_rotating
+from mt_shared.engine.state import Best, Position, Training, write_rotating
 from mt_shared.errors import ArchitectureError, UserError
 from mt_shared.model import BaseModel
 from mt_shared.options import engine_defaults
@@ -52,7 +48,6 @@ class Trainer(TrainerInterface[BaseModel]):
         super().__init__(hypers)
         self.context = "new"
         self._saved: dict[str, Any] | None = None
-        self._saved_best: StateDict | None = None
         self._old_info: DatasetInfo | None = None
         self._training: Training | None = None
 
@@ -85,7 +80,7 @@ class Trainer(TrainerInterface[BaseModel]):
         run = self._prepare(model, dtype, devices[0], train_datasets, val_datasets)
         folder = Path(checkpoint_dir)
         report = Report(folder, run.metrics, self.hypers, run.history)
-        with closing(report), StopRequest() as stop:
+        with closing(report.bar), StopRequest() as stop:
             self._save(run, folder)
             while run.position.epoch < self.hypers["num_epochs"] and not self._stagnates(run):
                 self._train_epoch(run, stop, folder)
@@ -120,14 +115,8 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets: list[Dataset],
     ) -> Training:
         """Everything that is done once: baselines, neighbor lists, optimizer, saved state."""
-        # a package without a schema gets its own defaults alone
-        lacking = [name for name in engine_defaults() if name not in self.hypers]
-        if lacking:
-            raise ArchitectureError(
-                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
-                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
-                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
-            )
+        self._check_hypers()
+        hypers = self.hypers
         model.to(device=device, dtype=dtype)
         # The order matters. The repulsion comes off the labels before anything looks at them:
         # baselines are fitted to what is left. They are in the model before the stores are built,
@@ -137,27 +126,33 @@ class Trainer(TrainerInterface[BaseModel]):
         val_datasets = without_repulsion(model, val_datasets)
         info = trained_info(model.dataset_info, train_datasets)
         if self.context != "restart":
-            initialize_model(model, info, self._old_info, train_datasets, self.hypers)
-        set_trainable(model, info.targets, self.hypers["finetune"])
-        log_finetuning(model, info, self._old_info, self.hypers["finetune"])
+            initialize_model(model, info, self._old_info, train_datasets, hypers)
+        set_trainable(model, info.targets, hypers["finetune"])
+        log_finetuning(model, info, self._old_info, hypers["finetune"])
         normalization = normalizations(model, info.targets)
         train, val = (
             build_store(datasets, info, model.cutoff, normalization, dtype).to(device)
             for datasets in (train_datasets, val_datasets or [train_datasets[0].subset([])])
         )
-        per_structure = tuple(self.hypers["per_structure_targets"])
+        per_structure = tuple(hypers["per_structure_targets"])
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        is_adamw = hypers["optimizer"] == "adamw"
+        average = None
+        if hypers["ema_decay"] is not None:
+            mean = get_ema_multi_avg_fn(hypers["ema_decay"])
+            average = AveragedModel(model, multi_avg_fn=mean)
         run = Training(
             model=model,
             train=train,
             val=val,
-            loss=Loss(loss_terms(self.hypers["loss"], info.targets, per_structure)),
+            loss=Loss(loss_terms(hypers["loss"], info.targets, per_structure)),
             metrics=[
                 replace(metric, factor=metric.factor * normalization[metric.target].scale)
                 for metric in metrics_of(info.targets, info.length_unit, per_structure)
             ],
-            optimizer=make_optimizer(model, self.hypers),
-            schedule=Schedule(self.hypers),
-            average=make_average(model, self.hypers["ema_decay"]),
+            optimizer=Adam(trained, hypers["learning_rate"], hypers["weight_decay"], is_adamw),
+            schedule=Schedule(hypers),
+            average=average,
             seed=torch.initial_seed(),
         )
         if self.context == "restart":
@@ -165,10 +160,19 @@ class Trainer(TrainerInterface[BaseModel]):
         self._training = run
         return run
 
+    def _check_hypers(self) -> None:
+        # a package without a schema gets its own defaults alone
+        lacking = [name for name in engine_defaults() if name not in self.hypers]
+        if lacking:
+            raise ArchitectureError(
+                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
+                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
+                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
+            )
+
     def _restore(self, run: Training) -> None:
         assert self._saved is not None
-        run.seed = self._saved["seed"]
-        run.load_state(self._saved, self._saved_best)
+        run.load_state(self._saved["trainer"], self._saved["best_state"])
         if run.position.epoch >= self.hypers["num_epochs"]:
             log.info(
                 f"Nothing is left to train: {run.position.epoch} epochs are done, and num_epochs "
@@ -203,7 +207,7 @@ class Trainer(TrainerInterface[BaseModel]):
         if stop.received is not None:
             self._interrupt(run, stop, folder)
 
-    def _step(self, run: Training, batch: Batch) -> tuple[dict[str, Prediction], torch.Tensor]:
+    def _step(self, run: Training, batch: Batch) -> tuple[dict[str, Prediction], Tensor]:
         predictions = self.predict(run.model, batch)
         loss = run.loss(predictions, batch)
         run.optimizer.zero_grad()
@@ -216,7 +220,7 @@ class Trainer(TrainerInterface[BaseModel]):
             run.average.update_parameters(run.model)
         return predictions, loss
 
-    def _batches(self, run: Training, epoch: int) -> list[torch.Tensor]:
+    def _batches(self, run: Training, epoch: int) -> list[Tensor]:
         size, max_atoms = self.hypers["batch_size"], self.hypers["max_atoms_per_batch"]
         return epoch_batches(run.train.num_atoms.cpu(), size, max_atoms, run.seed, epoch)
 
@@ -224,28 +228,29 @@ class Trainer(TrainerInterface[BaseModel]):
 
     def _end_epoch(self, run: Training) -> None:
         """Validate, keep the best model, write the history, and step to the next epoch."""
-        position = run.position
-        assert position.sums is not None and position.loss is not None
-        errors = EpochErrors(run.metrics, run.train.volumes, position.sums).results()
-        results = {f"train {name}": value for name, value in errors.items()}
-        results["train loss"] = float(position.loss)
-        validation = self._validate(run)
-        results |= {f"val {name}": value for name, value in validation.items()}
-        results |= {"epoch": position.epoch + 1, "learning rate": run.optimizer.learning_rate}
-        if not math.isfinite(results["train loss"]):
+        assert run.position.loss is not None
+        epoch, loss = run.position.epoch + 1, float(run.position.loss)
+        if not math.isfinite(loss):
             raise UserError(
-                f"the loss became {results['train loss']} in epoch {position.epoch + 1}; lower "
+                f"the loss became {loss} in epoch {epoch}; lower "
                 "architecture.training.learning_rate or set gradient_clip_norm. The checkpoints "
                 "of the epochs before are kept"
             )
+        results = EpochErrors(run.metrics, run.train.volumes, run.position.sums).results()
+        validation = self._validate(run)
         metric = selection_metric(self.hypers["best_model_metric"], validation)
         run.schedule.after_epoch(metric)
-        run.position = Position(epoch=position.epoch + 1)
+        run.position = Position(epoch)
         # without a validation set there is nothing to choose by, and the last model is kept
         if metric < run.best.metric or len(run.val) == 0:
             state = copy.deepcopy(run.evaluated_model.state_dict())
-            run.best = Best(run.position.epoch, metric, dict(state))
-        run.history.append(results)
+            run.best = Best(epoch, metric, dict(state))
+        run.history.append(
+            {f"train {name}": value for name, value in results.items()}
+            | {"train loss": loss}
+            | {f"val {name}": value for name, value in validation.items()}
+            | {"epoch": epoch, "learning rate": run.optimizer.learning_rate}
+        )
 
     def _validate(self, run: Training) -> dict[str, float]:
         """The errors of the model that would be kept, and its loss, on the validation set."""
@@ -264,7 +269,6 @@ class Trainer(TrainerInterface[BaseModel]):
         return errors.results() | {"loss": float(total) if batches else math.nan}
 
     def _is_due(self, run: Training) -> bool:
-        """Whether a checkpoint is written after this epoch."""
         return run.position.epoch % self.hypers["checkpoint_interval"] == 0
 
     def _stagnates(self, run: Training) -> bool:
@@ -286,12 +290,13 @@ class Trainer(TrainerInterface[BaseModel]):
 
     def _checkpoint(self, model: BaseModel) -> dict[str, Any]:
         assert self._training is not None, "save_checkpoint comes after train"
-        checkpoint = model.get_checkpoint()
-        checkpoint["best_state"] = self._training.best.state
-        checkpoint["trainer_version"] = self.__checkpoint_version__
-        checkpoint["trainer_hypers"] = copy.deepcopy(self.hypers)
-        checkpoint["trainer"] = self._training.state()
-        return checkpoint
+        return {
+            **model.get_checkpoint(),
+            "best_state": self._training.best.state,
+            "trainer_version": self.__checkpoint_version__,
+            "trainer_hypers": copy.deepcopy(self.hypers),
+            "trainer": self._training.state(),
+        }
 
     def save_checkpoint(self, model: BaseModel, path: Path) -> None:
         """The state of the training and the best model, whole or not at all."""
@@ -305,6 +310,5 @@ class Trainer(TrainerInterface[BaseModel]):
         trainer.context = context
         trainer._old_info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         if context == "restart":
-            trainer._saved = checkpoint["trainer"]
-            trainer._saved_best = checkpoint["best_state"]
+            trainer._saved = checkpoint
         return trainer

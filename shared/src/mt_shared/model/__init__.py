@@ -8,7 +8,7 @@ from mt_shared.model.baseline import Baseline
 from mt_shared.model.derivatives import edge_gradient, position_gradient, strain_gradient
 from mt_shared.model.growth import Places
 from mt_shared.model.heads import Head
-from mt_shared.model.lora import add_updates, is_of_update, largest_rank, linear_layers
+from mt_shared.model.lora import add_updates, is_of_update, linear_layers
 from mt_shared.model.outputs import collect
 from mt_shared.model.shapes import check_shape
 from mt_shared.model.species import SpeciesLinear

@@ -18,6 +18,7 @@ from metatomic.torch import (
     NeighborListOptions,
     System,
 )
+from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, Scalar, TargetInfo, metadata_from_dict
 from mt_shared.data import Graph, graph_from_systems
@@ -27,7 +28,7 @@ from mt_shared.model.heads import Head
 from mt_shared.model.outputs import collect
 from mt_shared.model.persistence import PersistentModel
 from mt_shared.model.shapes import ANY, check_shape
-from mt_shared.model.zbl import NoRepulsion, repulsion_factor, zbl_of
+from mt_shared.model.zbl import ZBL, repulsion_factor, zbl_of
 
 LAST_LAYER = "mt::aux::{}_last_layer_features"
 
@@ -46,7 +47,7 @@ class BaseModel(PersistentModel):
     __jit_unused_properties__: ClassVar[List[str]] = ["dtype"]
     property_names: Dict[str, str]
     repelled: Dict[str, float]
-    type_to_species: torch.Tensor
+    type_to_species: Tensor
 
     def __init__(
         self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float, zbl: bool = False
@@ -60,10 +61,7 @@ class BaseModel(PersistentModel):
         self.register_buffer("type_to_species", type_to_species, persistent=False)
         self.heads = torch.nn.ModuleDict()
         self.baselines = torch.nn.ModuleDict()
-        self.repulsion: torch.nn.Module = NoRepulsion()
-        if zbl:
-            self.repulsion = zbl_of(dataset_info, self.cutoff)
-        self.has_repulsion = zbl
+        self.repulsion: Optional[ZBL] = zbl_of(dataset_info, self.cutoff) if zbl else None
         # energies to which the repulsion is added, and the factor that brings it to their unit
         self.repelled = {}
         self.has_atomic_values = True
@@ -82,11 +80,8 @@ class BaseModel(PersistentModel):
 
     # ---- hooks of the concrete class
 
-    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
-        """Features (A, F) of the atoms, in the graph's order.
-
-        :param vectors: (E, 3) from center to neighbor, in the unit of length of the data
-        """
+    def features(self, vectors: Tensor, graph: Graph) -> Tensor:
+        """Features (A, F) of the atoms, in the graph's order, from the edge vectors (E, 3)."""
         raise NotImplementedError
 
     def make_head(self, name: str, target: TargetInfo) -> Optional[Head]:
@@ -97,32 +92,29 @@ class BaseModel(PersistentModel):
 
     def add_targets(self, targets: Dict[str, TargetInfo]) -> None:
         """Build head, baseline and outputs of each target that the model does not have yet."""
-        for name, target in targets.items():
-            if name not in self.baselines:
-                self._add_target(name, target)
-
-    def _add_target(self, name: str, target: TargetInfo) -> None:
-        if not isinstance(target.type, Scalar):
-            raise DataError(
-                f"target '{name}' is {target.type.to_dict()}, but this model fits scalars only"
-            )
-        head = self.make_head(name, target)
-        if head is not None:
-            self.heads[name] = head
-            self._add_features("feature", "features of each atom before the heads")
-            last_layer = LAST_LAYER.format(name)
-            self._add_features(last_layer, f"features before the last layer of '{name}'")
-        self.baselines[name] = Baseline(self.num_species, target.num_subtargets)
-        if self.has_repulsion and target.is_energy:
-            self.repelled[name] = repulsion_factor(name, target)
-        self.per_atom[name] = target.per_atom
         # metatomic gives per-system values to whoever declares per-atom ones, not the reverse
-        self.outputs[name] = ModelOutput(
-            unit=target.unit,
-            sample_kind="atom" if self.has_atomic_values else "system",
-            description=target.description,
-        )
-        self.property_names[name] = "energy" if target.is_energy else name.split("::")[-1]
+        sample_kind = "atom" if self.has_atomic_values else "system"
+        for name, target in targets.items():
+            if name in self.baselines:
+                continue
+            if not isinstance(target.type, Scalar):
+                raise DataError(
+                    f"target '{name}' is {target.type.to_dict()}, but this model fits scalars only"
+                )
+            head = self.make_head(name, target)
+            if head is not None:
+                self.heads[name] = head
+                last_layer = f"features before the last layer of '{name}'"
+                self._add_features("feature", "features of each atom before the heads")
+                self._add_features(LAST_LAYER.format(name), last_layer)
+            self.baselines[name] = Baseline(self.num_species, target.num_subtargets)
+            if self.repulsion is not None and target.is_energy:
+                self.repelled[name] = repulsion_factor(name, target)
+            self.per_atom[name] = target.per_atom
+            self.outputs[name] = ModelOutput(
+                unit=target.unit, sample_kind=sample_kind, description=target.description
+            )
+            self.property_names[name] = "energy" if target.is_energy else name.split("::")[-1]
 
     def _add_features(self, name: str, description: str) -> None:
         self.outputs[name] = ModelOutput(sample_kind="atom", description=description)
@@ -131,8 +123,8 @@ class BaseModel(PersistentModel):
     # ---- prediction
 
     def predict(
-        self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
-    ) -> Dict[str, torch.Tensor]:
+        self, vectors: Tensor, graph: Graph, targets: Optional[List[str]] = None
+    ) -> Dict[str, Tensor]:
         """Raw values of each atom, before scale and composition, in the graph's order.
 
         :param vectors: (E, 3) edge vectors
@@ -141,15 +133,14 @@ class BaseModel(PersistentModel):
         """
         features = self.features(vectors, graph)
         if not torch.jit.is_scripting():
-            name = f"{type(self).__name__}.features"
-            check_shape(name, features, "(A, F)", (len(graph.species), ANY))
+            check_shape(self, "features", features, "(A, F)", (len(graph.species), ANY))
         return self.read_out(features, graph.counts, targets)
 
     def read_out(
-        self, features: torch.Tensor, counts: List[int], targets: Optional[List[str]] = None
-    ) -> Dict[str, torch.Tensor]:
+        self, features: Tensor, counts: List[int], targets: Optional[List[str]] = None
+    ) -> Dict[str, Tensor]:
         """What the heads make of features (A, F) of atoms sorted by species."""
-        results: Dict[str, torch.Tensor] = {"feature": features}
+        results: Dict[str, Tensor] = {"feature": features}
         for name, head in self.heads.items():
             if targets is None or name in targets:
                 last_layer, values = head(features, counts)
@@ -174,10 +165,10 @@ class BaseModel(PersistentModel):
         # From here on in float64: energies of whole structures have more digits than float32.
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(atomic[name], graph.species)
-        repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
-        for name, factor in self.repelled.items():
-            atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
-
+        if self.repulsion is not None:
+            repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
+            for name, factor in self.repelled.items():
+                atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
         return collect(
             systems, atomic, outputs, self.property_names, graph.system, slot, selected_atoms
         )

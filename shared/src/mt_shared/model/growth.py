@@ -3,14 +3,15 @@
 from typing import Dict, List, Tuple
 
 import torch
+from torch import Tensor
 
 from mt_shared.errors import DataError
 
 # where the entries of an axis went, by its old and its new size
-Places = Dict[Tuple[int, int], torch.Tensor]
+Places = Dict[Tuple[int, int], Tensor]
 
 
-def places_of_types(old_types: List[int], new_types: List[int]) -> torch.Tensor:
+def places_of_types(old_types: List[int], new_types: List[int]) -> Tensor:
     """The index of each old atomic type among the new ones, (T_old,) int64."""
     return torch.tensor([new_types.index(atomic_type) for atomic_type in old_types])
 

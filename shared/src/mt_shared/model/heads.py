@@ -3,9 +3,10 @@
 Letters of shapes: A atoms, F features, P sub-targets, T atomic types.
 """
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import torch
+from torch import Tensor
 
 from mt_shared.model.species import SpeciesLinear
 
@@ -21,18 +22,16 @@ class Head(torch.nn.Module):
 
     def __init__(self, num_features: int, num_outputs: int, num_species: int, hidden: bool):
         super().__init__()
-        # TorchScript takes either class, but no method that exists for one of them alone
-        self.hidden: torch.nn.Module = NoHiddenLayer()
+        self.hidden: Optional[HiddenLayer] = None
         if hidden:
             self.hidden = HiddenLayer(num_features, num_species)
         self.linear = SpeciesLinear(num_features, num_outputs, num_species, bias=False)
 
-    def forward(
-        self, features: torch.Tensor, counts: List[int]
-    ) -> Tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, features: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
         """Last-layer features (A, F) and values (A, P) of atoms sorted by species."""
-        last_layer = self.hidden(features, counts)
-        return last_layer, self.linear(last_layer, counts)
+        if self.hidden is not None:
+            features = self.hidden(features, counts)
+        return features, self.linear(features, counts)
 
 
 class HiddenLayer(torch.nn.Module):
@@ -42,12 +41,5 @@ class HiddenLayer(torch.nn.Module):
         super().__init__()
         self.linear = SpeciesLinear(num_features, num_features, num_species, bias=False)
 
-    def forward(self, features: torch.Tensor, counts: List[int]) -> torch.Tensor:
+    def forward(self, features: Tensor, counts: List[int]) -> Tensor:
         return torch.nn.functional.silu(self.linear(features, counts))
-
-
-class NoHiddenLayer(torch.nn.Module):
-    """The features as they are: the head is linear."""
-
-    def forward(self, features: torch.Tensor, counts: List[int]) -> torch.Tensor:
-        return features

@@ -11,14 +11,16 @@ has an update for each as well.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
+from torch import Tensor
 from torch.nn.utils import parametrize
 
 from mt_shared.model.species import SpeciesLinear
 
-State = dict[str, torch.Tensor]
+State = dict[str, Tensor]
+LinearLayer = torch.nn.Linear | SpeciesLinear
 
 # names that torch.nn.utils.parametrize gives to the weight and to what is put over it
 ORIGINAL = "parametrizations.weight.original"
@@ -34,9 +36,9 @@ class LowRank(torch.nn.Module):
     :param alpha: R times the scale
     """
 
-    low_rank_scale: torch.Tensor
+    low_rank_scale: Tensor
 
-    def __init__(self, weight: torch.Tensor, rank: int, alpha: float):
+    def __init__(self, weight: Tensor, rank: int, alpha: float):
         super().__init__()
         *types, num_out, num_in = weight.shape
         rank = min(rank, num_out, num_in)
@@ -48,38 +50,27 @@ class LowRank(torch.nn.Module):
         # in the state, so that a checkpoint needs no hypers to be merged
         self.register_buffer("low_rank_scale", weight.new_tensor(alpha / rank))
 
-    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+    def forward(self, weight: Tensor) -> Tensor:
         return _updated(weight, self.low_rank_a, self.low_rank_b, self.low_rank_scale)
 
 
-def _updated(
-    weight: torch.Tensor, a: torch.Tensor, b: torch.Tensor, scale: torch.Tensor
-) -> torch.Tensor:
+def _updated(weight: Tensor, a: Tensor, b: Tensor, scale: Tensor) -> Tensor:
     return weight + scale * (b @ a)
 
 
-def linear_layers(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+def linear_layers(model: torch.nn.Module) -> dict[str, LinearLayer]:
     """The layers that can get an update, by their names in the model."""
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, SpeciesLinear))
-        and not parametrize.is_parametrized(module)
+        if isinstance(module, LinearLayer) and not parametrize.is_parametrized(module)
     }
 
 
-def largest_rank(layer: torch.nn.Module) -> int:
-    """That an update of a layer can have: its inputs or its outputs, whichever are fewer."""
-    assert isinstance(layer.weight, torch.Tensor)
-    return min(layer.weight.shape[-2:])
-
-
-def add_updates(layers: list[torch.nn.Module], rank: int, alpha: float) -> None:
+def add_updates(layers: Iterable[LinearLayer], rank: int, alpha: float) -> None:
     """Give each layer an update, which changes nothing before it is trained."""
     for layer in layers:
-        weight = layer.weight
-        assert isinstance(weight, torch.Tensor)
-        update = LowRank(weight.detach(), rank, alpha)
+        update = LowRank(layer.weight.detach(), rank, alpha)
         parametrize.register_parametrization(layer, "weight", update)
 
 
@@ -95,9 +86,10 @@ def is_of_update(parameter_name: str) -> bool:
 
 def add_saved_updates(model: torch.nn.Module, state: State) -> None:
     """Give the layers of a plain model the updates that a saved state has numbers for."""
+    layers = linear_layers(model)
     # any alpha will do: the scale is a buffer, which the state overwrites
     for layer, (a, _, _) in _saved_updates(state):
-        add_updates([model.get_submodule(layer.rstrip("."))], rank=a.shape[-2], alpha=1.0)
+        add_updates([layers[layer.rstrip(".")]], rank=a.shape[-2], alpha=1.0)
 
 
 def merged_state(state: State) -> State:
@@ -110,7 +102,7 @@ def merged_state(state: State) -> State:
     return plain
 
 
-def _saved_updates(state: State) -> Iterator[tuple[str, tuple[torch.Tensor, ...]]]:
+def _saved_updates(state: State) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
     """The layers of a state that have an update, as ``path.``, and its tensors."""
     for name in state:
         found = _PLACE.fullmatch(name)

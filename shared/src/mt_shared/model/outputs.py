@@ -8,15 +8,16 @@ from typing import Dict, List, Optional
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
+from torch import Tensor
 
 
 def collect(
     systems: List[System],
-    atomic: Dict[str, torch.Tensor],
+    atomic: Dict[str, Tensor],
     outputs: Dict[str, ModelOutput],
     property_names: Dict[str, str],
-    owners: torch.Tensor,
-    slot: torch.Tensor,
+    owners: Tensor,
+    slot: Tensor,
     selected_atoms: Optional[Labels],
 ) -> Dict[str, TensorMap]:
     """The outputs that were asked for, from the values of the atoms, in the dtype of the systems.
@@ -52,16 +53,16 @@ def collect(
     return results
 
 
-def atom_samples(systems: List[System]) -> torch.Tensor:
+def atom_samples(systems: List[System]) -> Tensor:
     """The pairs (system, atom) of all atoms in the order of the systems, int32 (A, 2)."""
-    samples: List[torch.Tensor] = []
+    samples: List[Tensor] = []
     for i, system in enumerate(systems):
         atoms = torch.arange(len(system), dtype=torch.int32, device=system.types.device)
         samples.append(torch.stack([torch.full_like(atoms, i), atoms], dim=1))
     return torch.cat(samples)
 
 
-def selection(samples: torch.Tensor, selected_atoms: Optional[Labels]) -> Optional[torch.Tensor]:
+def selection(samples: Tensor, selected_atoms: Optional[Labels]) -> Optional[Tensor]:
     """Places in ``samples`` (A, 2) of the selected atoms; None where all are meant."""
     if selected_atoms is None:
         return None
@@ -73,7 +74,7 @@ def selection(samples: torch.Tensor, selected_atoms: Optional[Labels]) -> Option
     return torch.nonzero(torch.isin(keys, selected_keys))[:, 0]
 
 
-def single_block(values: torch.Tensor, samples: Labels, property_name: str) -> TensorMap:
+def single_block(values: Tensor, samples: Labels, property_name: str) -> TensorMap:
     """A TensorMap of one block without components."""
     properties = torch.arange(values.shape[1], dtype=torch.int32, device=values.device)
     block = TensorBlock(

@@ -74,9 +74,7 @@ class PersistentModel(ModelInterface):
     def grown_axes(self, old: Any) -> Places:
         """Hook: where the entries of axes that depend on the number of types went.
 
-        The base knows the axes with one entry a type.
-
-        :param old: the smaller model, of the same class
+        The base knows the axes with one entry a type. ``old`` is the smaller model.
         """
         places = places_of_types(old.atomic_types, self.atomic_types)
         return {(old.num_species, self.num_species): places}

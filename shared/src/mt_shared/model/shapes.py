@@ -5,7 +5,7 @@ Letters of shapes: A atoms, F features, S structures.
 
 from typing import Any
 
-import torch
+from torch import Tensor, nn
 
 from mt_shared.errors import ArchitectureError
 
@@ -13,16 +13,16 @@ ANY = -1
 """A size that may be any."""
 
 
-def check_shape(hook: str, found: Any, letters: str, expected: tuple[int, ...]) -> None:
-    """Refuse what a hook returns, unless it is a tensor of the shape that it has to have.
+def check_shape(
+    model: nn.Module, hook: str, found: Any, letters: str, expected: tuple[int, ...]
+) -> None:
+    """Refuse what a hook of a model returns, unless it is a tensor of the expected shape.
 
-    :param hook: as the error names it
     :param letters: of the shape, such as ``(A, F)``
     :param expected: its sizes, ``ANY`` where any will do
-    :raises ArchitectureError: names both shapes
     """
     shape: Any = type(found).__name__
-    if isinstance(found, torch.Tensor):
+    if isinstance(found, Tensor):
         shape = tuple(found.shape)
         fits = (size in (ANY, given) for given, size in zip(shape, expected))
         if len(shape) == len(expected) and all(fits):
@@ -30,6 +30,7 @@ def check_shape(hook: str, found: Any, letters: str, expected: tuple[int, ...]) 
     sizes = ", ".join("any" if size == ANY else str(size) for size in expected)
     comma = "," if len(expected) == 1 else ""
     raise ArchitectureError(
-        f"{hook} returned {shape}, expected a tensor of shape {letters} = ({sizes}{comma}); A is "
-        "the number of atoms, S that of structures (atomic_energies=False), F num_features"
+        f"{type(model).__name__}.{hook} returned {shape}, expected a tensor of shape {letters} = "
+        f"({sizes}{comma}); A is the number of atoms, S that of structures "
+        "(atomic_energies=False), F num_features"
     )

@@ -6,9 +6,10 @@ Legend: A atoms, T species, I features in, O features out.
 """
 
 import math
-from typing import Final
+from typing import Optional
 
 import torch
+from torch import Tensor
 
 # Up to this many products an atom, computing the layers of all species and choosing one takes
 # less time than the calls for each species would.
@@ -21,8 +22,6 @@ class SpeciesLinear(torch.nn.Module):
     With one species, it is the same layer for all atoms.
     """
 
-    has_bias: Final[bool]
-
     def __init__(
         self, in_features: int, out_features: int, num_species: int, bias: bool = False
     ) -> None:
@@ -30,9 +29,9 @@ class SpeciesLinear(torch.nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.num_species = num_species
-        self.has_bias = bias
         self.is_cheap = in_features * out_features * num_species <= _CHEAP
         self.weight = torch.nn.Parameter(torch.empty(num_species, out_features, in_features))
+        self.register_parameter("bias", None)
         if bias:
             self.bias = torch.nn.Parameter(torch.empty(num_species, out_features))
         self.reset_parameters()
@@ -42,24 +41,18 @@ class SpeciesLinear(torch.nn.Module):
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    def forward(self, x_AI: Tensor, counts: list[int]) -> Tensor:
         """(A, I) -> (A, O)."""
-        if self.num_species == 1:
-            y_AO = self._all_at_once(x_AI)
-        elif self.is_cheap:
-            y_AO = self._choose(self._all_at_once(x_AI), counts)
-        else:
-            y_AO = self._one_by_one(x_AI, counts)
-        return y_AO
+        if not self.is_cheap and self.num_species > 1:
+            return self._one_by_one(x_AI, counts)
+        # the layers of all species: (A, T O)
+        bias: Optional[Tensor] = self.bias
+        if bias is not None:
+            bias = bias.flatten()
+        y_ATO = torch.nn.functional.linear(x_AI, self.weight.flatten(0, 1), bias)
+        return self._choose(y_ATO, counts) if self.num_species > 1 else y_ATO
 
-    def _all_at_once(self, x_AI: torch.Tensor) -> torch.Tensor:
-        """The layers of all species: (A, T O)."""
-        weight = self.weight.flatten(0, 1)
-        if self.has_bias:
-            return torch.nn.functional.linear(x_AI, weight, self.bias.flatten())
-        return torch.nn.functional.linear(x_AI, weight)
-
-    def _choose(self, y_ATO: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    def _choose(self, y_ATO: Tensor, counts: list[int]) -> Tensor:
         """Of the layers of all species, that of each atom."""
         # Seen as (A T, O), row a T + t has what the layer of species t makes of atom a. The sizes
         # are given to repeat_interleave, which would wait for a GPU to learn them.
@@ -70,17 +63,13 @@ class SpeciesLinear(torch.nn.Module):
         rows_A = torch.arange(num_atoms, device=device) * self.num_species + species_A
         return y_ATO.view(-1, self.out_features).index_select(0, rows_A)
 
-    def _one_by_one(self, x_AI: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    def _one_by_one(self, x_AI: Tensor, counts: list[int]) -> Tensor:
         # unbind, because the gradient of each indexing would be as large as all weights
         weights = self.weight.unbind(0)
-        results: list[torch.Tensor] = []
+        results: list[Tensor] = []
         for species, x in enumerate(x_AI.split_with_sizes(counts)):
-            if self.has_bias:
-                y = torch.nn.functional.linear(x, weights[species], self.bias[species])
-            else:
-                y = torch.nn.functional.linear(x, weights[species])
-            results.append(y)
+            bias: Optional[Tensor] = self.bias
+            if bias is not None:
+                bias = bias[species]
+            results.append(torch.nn.functional.linear(x, weights[species], bias))
         return torch.cat(results)
-
-    def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}, num_species={self.num_species}"

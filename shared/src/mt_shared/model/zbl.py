@@ -8,6 +8,7 @@ from typing import List
 
 import torch
 from ase.data import covalent_radii
+from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import conversion
@@ -66,12 +67,12 @@ class ZBL(Float64Module):
     :param cutoff: of the model, which no outer radius exceeds
     """
 
-    strengths: torch.Tensor
-    lengths: torch.Tensor
-    inner: torch.Tensor
-    outer: torch.Tensor
-    coefficients: torch.Tensor
-    exponents: torch.Tensor
+    strengths: Tensor
+    lengths: Tensor
+    inner: Tensor
+    outer: Tensor
+    coefficients: Tensor
+    exponents: Tensor
 
     def __init__(self, atomic_types: List[int], length_unit: str, energy_unit: str, cutoff: float):
         super().__init__()
@@ -91,22 +92,15 @@ class ZBL(Float64Module):
         self._keep("coefficients", torch.tensor(COEFFICIENTS, dtype=torch.float64))
         self._keep("exponents", torch.tensor(EXPONENTS, dtype=torch.float64))
 
-    def _keep(self, name: str, values: torch.Tensor) -> None:
+    def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values, persistent=False)
 
     def forward(
-        self,
-        vectors: torch.Tensor,
-        species: torch.Tensor,
-        centers: torch.Tensor,
-        neighbors: torch.Tensor,
-    ) -> torch.Tensor:
+        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor
+    ) -> Tensor:
         """The repulsion energy of each atom (A,) in float64: half of that of each of its pairs.
 
-        :param vectors: (E, 3) of a full list, in which each pair is there twice
-        :param species: (A,) int64
-        :param centers: (E,) int64
-        :param neighbors: (E,) int64
+        The edges (E,) are those of a full list, in which each pair is there twice.
         """
         # Few of the pairs within a cutoff are as near as a bond. Which ones is no matter of
         # derivatives: at the outer radius the energy goes to zero with five of them.
@@ -118,7 +112,7 @@ class ZBL(Float64Module):
         zeros = torch.zeros(len(species), dtype=torch.float64, device=vectors.device)
         return zeros.index_add(0, atoms, 0.5 * energies)
 
-    def pair_energies(self, distances: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    def pair_energies(self, distances: Tensor, pairs: Tensor) -> Tensor:
         """Energies (N,) of pairs at these distances (N,), in float64.
 
         :param pairs: (N,), T times the one species plus the other
@@ -127,7 +121,7 @@ class ZBL(Float64Module):
         screening = (self.coefficients * torch.exp(-self.exponents * reduced)).sum(1)
         return self.strengths[pairs] / distances * screening * self.switch(distances, pairs)
 
-    def switch(self, distances: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+    def switch(self, distances: Tensor, pairs: Tensor) -> Tensor:
         """1 up to the inner radius of each pair, 0 from its outer one, (N,)."""
         inner = self.inner[pairs]
         # outside of the two radii the switch is constant, and the clamp has no gradient
@@ -135,26 +129,8 @@ class ZBL(Float64Module):
         return (1.0 - x) ** 6 * (1.0 + 6.0 * x + 21.0 * x**2)
 
 
-class NoRepulsion(torch.nn.Module):
-    """In place of :class:`ZBL` where nothing is wanted of it."""
-
-    def forward(
-        self,
-        vectors: torch.Tensor,
-        species: torch.Tensor,
-        centers: torch.Tensor,
-        neighbors: torch.Tensor,
-    ) -> torch.Tensor:
-        """Zeros (A,)."""
-        return torch.zeros(len(species), dtype=torch.float64, device=vectors.device)
-
-
 def zbl_of(dataset_info: DatasetInfo, cutoff: float) -> ZBL:
-    """The repulsion in a model of these data, in :data:`ENERGY_UNIT`.
-
-    :raises OptionsError: where there is no energy to be added to, no unit of length, or no
-        covalent radius
-    """
+    """The repulsion in a model of these data, in :data:`ENERGY_UNIT`."""
     if not any(target.is_energy for target in dataset_info.targets.values()):
         raise OptionsError(
             "architecture.model.zbl is true, but no target is an energy to which a repulsion could "
@@ -177,10 +153,7 @@ def zbl_of(dataset_info: DatasetInfo, cutoff: float) -> ZBL:
 
 
 def repulsion_factor(name: str, target: TargetInfo) -> float:
-    """What turns :data:`ENERGY_UNIT` into the unit of an energy target.
-
-    :raises OptionsError: where the target has no unit
-    """
+    """What turns :data:`ENERGY_UNIT` into the unit of an energy target."""
     if not target.unit:
         raise OptionsError(
             "architecture.model.zbl is true, and the repulsion needs to know the unit of the "

@@ -4,8 +4,7 @@ No torch here, and jsonschema only once something is checked: quick commands loa
 """
 
 from mt_shared.options.elements import ATOMIC_NUMBERS, SYMBOLS, atomic_number
-from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
-from mt_shared.options.gradients import GRADIENT_OF, WORD_OF
+from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults, shown
 from mt_shared.options.hyper_table import UNSET, Hyper, hyper_table
 from mt_shared.options.hypers import (
     Hypers,
@@ -18,10 +17,21 @@ from mt_shared.options.hypers import (
     resolve_hypers,
     with_atomic_numbers,
 )
-from mt_shared.options.options_file import load_options
-from mt_shared.options.origins import describe_origins, origins
+from mt_shared.options.options_file import (
+    deep_merge,
+    describe_origins,
+    leaves,
+    load_options,
+    origins,
+)
 from mt_shared.options.schema_check import check, find_faults
 from mt_shared.options.schemas import schema_fault
-from mt_shared.options.specs import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
-from mt_shared.options.trees import deep_merge
+from mt_shared.options.specs import (
+    GRADIENT_OF,
+    WORD_OF,
+    DatasetSpec,
+    GradientSpec,
+    SystemsSpec,
+    TargetSpec,
+)
 from mt_shared.options.yaml_loader import dump_inline, dump_yaml, load_yaml, read_yaml

@@ -1,16 +1,13 @@
 """Every hyper of an architecture, with type, default, bounds and meaning, for people to read.
 
 Read off the schema and the defaults, those of the shared engine included. ``mt describe`` and the
-pages of the documentation are made of it. No torch here.
+pages of the documentation are made of it.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from mt_shared.options.expectations import bounds_of, kind_of
 from mt_shared.options.hypers import (
     HypersEntry,
     engine_schema,
@@ -18,7 +15,7 @@ from mt_shared.options.hypers import (
     merge_hypers,
     uses_engine,
 )
-from mt_shared.options.schemas import Schema, SchemaSet
+from mt_shared.options.schemas import Schema, SchemaSet, bounds_of, kind_of
 
 
 class _Unset:
@@ -68,9 +65,8 @@ def hyper_table(entry: HypersEntry) -> list[Hyper]:
     if uses_engine(schema):
         own = schema["properties"]["training"].get("properties", {})
         engine_keys = set(engine_schema()["properties"]) - set(own)
-    schemas = SchemaSet(schema, engine_schemas())
+    schemas, hypers = SchemaSet(schema, engine_schemas()), merge_hypers(entry, {})
     walk = _Walk(schemas, engine_keys)
-    hypers = merge_hypers(entry, {})
     sections = schemas.known_keys(schema)
     return [
         *walk.below(schemas.whole(sections.get("model")), hypers.model, ("model",)),

@@ -24,8 +24,8 @@ from typing import Any, Protocol
 from mt_shared.errors import ArchitectureError
 from mt_shared.options.elements import atomic_number
 from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults
+from mt_shared.options.options_file import deep_merge
 from mt_shared.options.schema_check import find_faults
-from mt_shared.options.trees import deep_merge
 from mt_shared.options.yaml_loader import load_yaml
 
 ENGINE_URN = "urn:mt-shared:engine:1"
@@ -65,17 +65,15 @@ def resolve_hypers(
     *,
     source: str = "options",
     target_names: Collection[str] | None = None,
-    where: Mapping[KeyPath, str] | None = None,
 ) -> Hypers:
     """The hypers of model and trainer, merged, checked and with atomic numbers.
 
     :param user: the section ``architecture`` of the options
     :param source: the options file, named in the error
     :param target_names: the targets that hypers may name; None allows any name
-    :param where: see :func:`mt_shared.options.faults.raise_faults`
     :raises OptionsError: lists every fault
     """
-    raise_faults(find_hyper_faults(entry, user, target_names=target_names), source, where)
+    raise_faults(find_hyper_faults(entry, user, target_names=target_names), source)
     return with_atomic_numbers(entry, merge_hypers(entry, user))
 
 
@@ -83,7 +81,7 @@ def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
     """The defaults with the user's values over them, as they are written and unchecked."""
     defaults = entry.default_hypers
     if uses_engine(entry.schema):
-        defaults = deep_merge({"training": _engine_defaults()}, defaults)
+        defaults = deep_merge({"training": engine_defaults()}, defaults)
     merged = {
         # A section that is there but empty is null in YAML.
         section: deep_merge(defaults.get(section, {}), user.get(section) or {})
@@ -93,10 +91,7 @@ def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
 
 
 def find_hyper_faults(
-    entry: HypersEntry,
-    user: Mapping[str, Any],
-    *,
-    target_names: Collection[str] | None = None,
+    entry: HypersEntry, user: Mapping[str, Any], *, target_names: Collection[str] | None = None
 ) -> list[Fault]:
     """The faults in the user's sections ``model`` and ``training``, once merged.
 
@@ -145,11 +140,9 @@ def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """
     closed = deepcopy(dict(schema))
     if uses_engine(schema):
-        training = closed["properties"]["training"]
-        training.setdefault("properties", {}).setdefault(
-            "finetune",
-            {"$ref": f"{ENGINE_URN}#/$defs/finetune", "unevaluatedProperties": False},
-        )
+        own = closed["properties"]["training"].setdefault("properties", {})
+        finetune = {"$ref": f"{ENGINE_URN}#/$defs/finetune", "unevaluatedProperties": False}
+        own.setdefault("finetune", finetune)
     return closed
 
 
@@ -166,10 +159,9 @@ def baseline_by_type(atomic_baseline: Mapping[str, Any]) -> dict[str, float | di
     by_target: dict[str, float | dict[int, float]] = {}
     for target, value in atomic_baseline.items():
         if isinstance(value, Mapping):
-            numbered = ((atomic_number(element), energy) for element, energy in value.items())
-            by_target[target] = {
-                number: float(energy) for number, energy in numbered if number is not None
-            }
+            numbers = map(atomic_number, value)
+            energies = map(float, value.values())
+            by_target[target] = {z: energy for z, energy in zip(numbers, energies) if z is not None}
         else:
             by_target[target] = float(value)
     return by_target
@@ -184,8 +176,7 @@ def uses_engine(schema: Mapping[str, Any] | None) -> bool:
 @cache
 def engine_schema() -> dict[str, Any]:
     """The JSON schema of the engine's training hypers."""
-    text = (_ENGINE_FOLDER / "schema-engine.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
+    return dict(json.loads((_ENGINE_FOLDER / "schema-engine.json").read_text(encoding="utf-8")))
 
 
 def engine_schemas() -> dict[str, dict[str, Any]]:
@@ -193,12 +184,7 @@ def engine_schemas() -> dict[str, dict[str, Any]]:
     return {ENGINE_URN: engine_schema()}
 
 
-@cache
-def _engine_defaults() -> dict[str, Any]:
-    path = _ENGINE_FOLDER / "default-engine.yaml"
-    return dict(load_yaml(path.read_text(encoding="utf-8"), path.name))
-
-
 def engine_defaults() -> dict[str, Any]:
     """The engine's training hypers as they are when nobody sets them."""
-    return deepcopy(_engine_defaults())
+    path = _ENGINE_FOLDER / "default-engine.yaml"
+    return dict(load_yaml(path.read_text(encoding="utf-8"), path.name))

@@ -1,16 +1,22 @@
-"""The options of a user: a file or a dictionary, with the flags of the command line on top."""
+"""The options of a user: a file or a dictionary, with the flags of the command line on top.
+
+They are trees of plain values, which are merged here, and each leaf of them has an origin: the
+file, a flag, or a default.
+"""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mt_shared.errors import OptionsError
 from mt_shared.options.faults import KeyPath, dotted, shown
-from mt_shared.options.trees import deep_merge, plain
-from mt_shared.options.yaml_loader import load_with_lines, load_yaml, read_text
+from mt_shared.options.yaml_loader import dump_inline, load_with_lines, load_yaml, read_text
+from mt_shared.tables import columns
+
+Origin = Literal["default", "file", "flag"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +36,10 @@ class LoadedOptions:
 def load_options(
     options: str | Path | Mapping[Any, Any], flags: Sequence[str] = ()
 ) -> LoadedOptions:
-    """Read a file, or take a dictionary, and set each ``a.b.c=VALUE`` of the flags in order.
-
-    :raises OptionsError: the file or a flag cannot be read, or the path of a flag leads through
-        something that has no keys
-    """
+    """Read a file, or take a dictionary, and set each ``a.b.c=VALUE`` of the flags in order."""
     where: dict[KeyPath, str] = {}
     if isinstance(options, Mapping):
-        source, file = "options", plain(options)
+        source, file = "options", _plain(options)
     else:
         source = str(options)
         file, where = load_with_lines(read_text(options), source)
@@ -52,7 +54,23 @@ def load_options(
     return LoadedOptions(values, source, file, tuple(flags), where)
 
 
-def parse_flag(flag: str) -> tuple[KeyPath, Any]:
+def _plain(value: Any) -> Any:
+    """The same values as a YAML file would give: text keys, lists, no paths or tuples."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise OptionsError(
+        f"options: found {value!r} of type {type(value).__name__}, expected plain values "
+        "(text, numbers, booleans, None, lists, dictionaries)"
+    )
+
+
+def _parse_flag(flag: str) -> tuple[KeyPath, Any]:
     """The path and the value, read as YAML, of ``a.b.c=VALUE``.
 
     A number in the path is an ``int``, whether it means an index (``training_set.0.systems``, or
@@ -74,7 +92,7 @@ def _override(options: dict[str, Any], flag: str) -> KeyPath:
 
     Missing mappings are made. A mapping is merged into a mapping, but replaces an item of a list.
     """
-    (*above, last), value = parse_flag(flag)
+    (*above, last), value = _parse_flag(flag)
     path: KeyPath = ()
     container: Any = options
     for part in above:
@@ -105,3 +123,68 @@ def _key_in(container: Any, part: str | int, above: KeyPath, flag: str) -> Any:
         f"-r {flag}: '{dotted(above)}' is a list of {len(container)}: "
         f"expected an index from 0 to {len(container) - 1}, found '{part}'"
     )
+
+
+def deep_merge(base: Any, top: Any) -> Any:
+    """``top`` over ``base``: mappings key by key, everything else replaced; both stay as they are.
+
+    Lists are replaced as a whole: nothing says which of their items belong together.
+    """
+    if not (isinstance(base, Mapping) and isinstance(top, Mapping)):
+        return deepcopy(top)
+    merged = deepcopy(dict(base))
+    return merged | {key: deep_merge(base.get(key), value) for key, value in top.items()}
+
+
+def origins(
+    completed: Mapping[str, Any], file: Mapping[str, Any], flags: Iterable[str] = ()
+) -> dict[KeyPath, Origin]:
+    """For each leaf of the completed options where its value comes from.
+
+    A shorthand of the user (``systems: a.xyz``) counts for the leaves that repeat its value.
+    """
+    # Paths are compared as text: a flag does not tell an index from a key that is a number, and
+    # completed hypers have atomic numbers where the file has text.
+    given: dict[tuple[str, ...], tuple[Origin, Any]] = {
+        tuple(map(str, path)): ("file", value) for path, value in leaves(file)
+    }
+    for flag in flags:
+        above, value = _parse_flag(flag)
+        for path, leaf in leaves(value, above):
+            given[tuple(map(str, path))] = ("flag", leaf)
+    return {path: _origin(tuple(map(str, path)), leaf, given) for path, leaf in leaves(completed)}
+
+
+def _origin(
+    path: tuple[str, ...], value: Any, given: Mapping[tuple[str, ...], tuple[Origin, Any]]
+) -> Origin:
+    # From the leaf upwards: what the user wrote nearest to it decides, be it the leaf itself or
+    # a shorthand around it, whose other leaves are defaults.
+    for length in range(len(path), 0, -1):
+        if path[:length] in given:
+            origin, written = given[path[:length]]
+            return origin if length == len(path) or written == value else "default"
+    return "default"
+
+
+def describe_origins(completed: Mapping[str, Any], origin: Mapping[KeyPath, Origin]) -> str:
+    """A table of the completed options, one leaf a line: name, value, origin."""
+    rows = []
+    for path, value in leaves(completed):
+        text = dump_inline(value)
+        # A text with line breaks keeps them in YAML, and would tear its line of the table apart.
+        text = " ".join(text.split()) if "\n" in text else text
+        rows.append((dotted(path), text, origin[path]))
+    return columns(rows, widest={1: 40})
+
+
+def leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Everything that is no mapping and no list of mappings; empty ones are leaves too."""
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*path, key))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for index, item in enumerate(value):
+            yield from leaves(item, (*path, index))
+    else:
+        yield path, value

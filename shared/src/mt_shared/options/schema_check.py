@@ -15,14 +15,13 @@ path of the key, what was found, what was expected, and the name that was probab
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from mt_shared.errors import did_you_mean, nearest
 from mt_shared.options.elements import atomic_number
-from mt_shared.options.expectations import expected
 from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
-from mt_shared.options.schemas import Schema, SchemaSet
+from mt_shared.options.schemas import Schema, SchemaSet, expected
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -33,19 +32,13 @@ _YAML_1_1_BOOLEANS = {"yes": "true", "on": "true", "no": "false", "off": "false"
 
 
 def check(
-    value: Any,
-    schema: Schema,
-    source: str,
-    referenced: Mapping[str, Schema] | None = None,
-    *,
-    where: Mapping[KeyPath, str] | None = None,
+    value: Any, schema: Schema, source: str, referenced: Mapping[str, Schema] | None = None
 ) -> None:
     """Raise one error that lists every fault of ``value``; ``source`` is the file it is from.
 
     :param referenced: the schemas that ``schema`` refers to by URN
-    :param where: see :func:`mt_shared.options.faults.raise_faults`
     """
-    raise_faults(find_faults(value, schema, referenced), source, where)
+    raise_faults(find_faults(value, schema, referenced), source)
 
 
 def find_faults(
@@ -79,9 +72,13 @@ class _Refusal(Fault):
 
 
 def _validator(schemas: SchemaSet, target_names: Collection[str] | None) -> "Validator":
-    """jsonschema's validator with our keywords and strict types."""
+    """jsonschema's validator with our keywords and strict types.
+
+    A keyword gets the validator, what the schema says under it, the value and the schema. The path
+    of an error leads on from the value to the key or the item that is wrong.
+    """
     # Imported here: the command line's quick commands do without jsonschema.
-    from jsonschema import Draft202012Validator, validators
+    from jsonschema import Draft202012Validator, ValidationError, validators
 
     # JSON schema counts 1.0 as an integer, and Python counts True as 1 and has nan and inf. A
     # user who writes any of these for a number has made a mistake.
@@ -95,19 +92,6 @@ def _validator(schemas: SchemaSet, target_names: Collection[str] | None) -> "Val
             ),
         }
     )
-    strict = validators.extend(
-        Draft202012Validator, _keywords(target_names), type_checker=strict_types
-    )
-    return strict(schemas.root, registry=schemas.registry)
-
-
-def _keywords(target_names: Collection[str] | None) -> dict[str, Callable[..., Any]]:
-    """Our additions, in the form that jsonschema takes them.
-
-    Each gets the validator, what the schema says under the keyword, the value and the schema. The
-    path of an error leads on from the value to the key or the item that is wrong.
-    """
-    from jsonschema import ValidationError
 
     def refused(validator: Any, rules: Any, value: Any, schema: Any) -> Iterator[ValidationError]:
         for rule in rules:
@@ -132,7 +116,9 @@ def _keywords(target_names: Collection[str] | None) -> dict[str, Callable[..., A
                 yield ValidationError("the element is named twice", path=[at])
             seen.add(number)
 
-    return {"refused": refused, "targetNames": targets, "elementNames": elements}
+    keywords = {"refused": refused, "targetNames": targets, "elementNames": elements}
+    strict = validators.extend(Draft202012Validator, keywords, type_checker=strict_types)
+    return strict(schemas.root, registry=schemas.registry)
 
 
 def _names(value: Any) -> Iterator[tuple[str | int, Any]]:
@@ -151,9 +137,21 @@ def _faults(error: "ValidationError", schemas: SchemaSet) -> Iterator[Fault]:
     elif error.validator in ("targetNames", "elementNames"):
         yield Fault(path, error.message)
     elif error.validator in ("additionalProperties", "unevaluatedProperties"):
-        yield from _unknown_keys(error, path, schemas)
+        # jsonschema names the keys only in its message, and there all of them at once.
+        known = schemas.known_keys(error.schema)
+        for key in cast("dict[str, Any]", error.instance):
+            if key not in known:
+                match, names = nearest(key, known), ", ".join(sorted(known))
+                hint = f"did you mean '{match}'?" if match else f"known here: {names}"
+                yield Fault((*path, key), f"unknown key, {hint}")
     elif error.validator == "required":
-        yield from _missing_keys(error, path, schemas)
+        # jsonschema reports each missing key by itself, but names it only in its message: we list
+        # all of them each time, and `raise_faults` shows each once.
+        known = schemas.known_keys(error.schema)
+        for key in cast("list[str]", error.validator_value):
+            if key not in cast("dict[str, Any]", error.instance):
+                asked = expected(known.get(key), schemas)
+                yield Fault((*path, key), f"is missing, expected {asked}")
     elif error.validator in ("anyOf", "oneOf"):
         yield from _no_branch(error, path, schemas)
     elif error.validator in ("minProperties", "minItems"):
@@ -174,26 +172,6 @@ def _mismatch(value: Any, schema: Any, schemas: SchemaSet) -> str:
             meant = _YAML_1_1_BOOLEANS[value.lower()]
             hint = f" (write {meant}: yes, no, on and off are text in YAML 1.2)"
     return f"found {shown(value)}, expected {asked}{hint}"
-
-
-def _unknown_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:
-    # jsonschema names the keys only in its message, and there all of them at once.
-    known = schemas.known_keys(error.schema)
-    for key in cast("dict[str, Any]", error.instance):
-        if key in known:
-            continue
-        match = nearest(key, known)
-        hint = f"did you mean '{match}'?" if match else f"known here: {', '.join(sorted(known))}"
-        yield Fault((*path, key), f"unknown key, {hint}")
-
-
-def _missing_keys(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:
-    # jsonschema reports each missing key by itself, but names it only in its message: we list all
-    # of them each time, and `raise_faults` shows each once.
-    known = schemas.known_keys(error.schema)
-    for key in cast("list[str]", error.validator_value):
-        if key not in cast("dict[str, Any]", error.instance):
-            yield Fault((*path, key), f"is missing, expected {expected(known.get(key), schemas)}")
 
 
 def _no_branch(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> Iterator[Fault]:

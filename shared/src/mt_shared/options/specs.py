@@ -1,10 +1,28 @@
 """What the options file says of a data set, parsed: plain values, no torch.
 
 The options parser makes these, the readers consume them; every default is already resolved.
+
+A gradient is named by a word of users, and models know it by another name:
+
+=========== ============ =================================================
+word        name         the label, by the derivative
+=========== ============ =================================================
+``forces``  positions    -dE/dr, (A, 3)
+``stress``  strain       dE/d(strain) / volume, (S, 3, 3), in ASE's sign
+``virial``  strain       -dE/d(strain), (S, 3, 3)
+=========== ============ =================================================
+
+A strain takes a position ``r`` to ``r + r strain``.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+GRADIENT_OF = {"forces": "positions", "stress": "strain", "virial": "strain"}
+"""The derivative that a word stands for."""
+
+WORD_OF = {"positions": "forces", "strain": "stress"}
+"""The usual word for a derivative."""
 
 
 @dataclass(frozen=True)
@@ -56,4 +74,4 @@ class DatasetSpec:
     systems: SystemsSpec
     targets: tuple[TargetSpec, ...] = ()
     extra_data: tuple[TargetSpec, ...] = ()
-    indices: tuple[int, ...] | str | None = field(default=None)
+    indices: tuple[int, ...] | str | None = None

@@ -48,18 +48,12 @@ for _tag, _pattern, _first in _SCALARS:
 
 
 def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file; errors name the file, the line and the column.
-
-    :raises OptionsError: the file is missing, cannot be read or is not YAML as described above
-    """
+    """Read a YAML file; errors name the file, the line and the column."""
     return load_yaml(read_text(path), str(path))
 
 
 def read_text(path: str | Path) -> str:
-    """The text of an options file.
-
-    :raises OptionsError: the file is missing, cannot be read or is not UTF-8 text
-    """
+    """The text of an options file, or an OptionsError that says why it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -71,10 +65,7 @@ def read_text(path: str | Path) -> str:
 
 
 def load_yaml(text: str, source: str) -> Any:
-    """Plain Python values of a YAML document; ``source`` names it in errors.
-
-    :raises OptionsError: a syntax error, a duplicate key, a tag, an interpolation ``${...}``
-    """
+    """Plain Python values of a YAML document; ``source`` names it in errors."""
     return load_with_lines(text, source)[0]
 
 

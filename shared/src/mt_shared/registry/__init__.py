@@ -3,7 +3,7 @@
 Listing reads metadata and data files alone; :func:`load` imports exactly one. No torch before that.
 """
 
-from mt_shared.registry.distributions import Unmet, facts, normalized, requirements, unmet
+from mt_shared.registry.distributions import facts, normalized, requirements, unmet
 from mt_shared.registry.entries import (
     CAPABILITIES,
     DEFAULT_HYPERS,

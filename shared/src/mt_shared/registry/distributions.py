@@ -1,7 +1,5 @@
 """What the metadata of installed distributions say, without importing any of them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -43,10 +41,7 @@ class Unmet:
 
 
 def facts(distribution: Distribution) -> Facts:
-    """What the metadata say of a distribution itself.
-
-    :raises ArchitectureError: they are missing, cannot be read or lack name or version
-    """
+    """What the metadata say of a distribution itself, or an error if they cannot be read."""
     try:
         metadata = distribution.metadata
         fields = {
@@ -72,10 +67,7 @@ def facts(distribution: Distribution) -> Facts:
 
 
 def requirements(distribution: Distribution) -> list[Requirement]:
-    """What a distribution requires here: those of extras or of other machines are left out.
-
-    :raises ArchitectureError: one cannot be read
-    """
+    """What a distribution requires here: those of extras or of other machines are left out."""
     try:
         found = [Requirement(line) for line in distribution.requires or []]
     except InvalidRequirement as error:
@@ -84,13 +76,9 @@ def requirements(distribution: Distribution) -> list[Requirement]:
 
 
 def requirements_named(distribution: Distribution, name: str) -> list[Requirement]:
-    """Those of the requirements that are for one other distribution.
-
-    :raises ArchitectureError: one of them all cannot be read
-    """
-    return [
-        each for each in requirements(distribution) if normalized(each.name) == normalized(name)
-    ]
+    """Those of the requirements that are for one other distribution."""
+    name = normalized(name)
+    return [each for each in requirements(distribution) if normalized(each.name) == name]
 
 
 def unmet(required: Iterable[Requirement]) -> Iterator[Unmet]:

@@ -4,10 +4,9 @@ Architectures are entry points of the group ``mt.architectures``: the name is th
 files, the value is the top-level module. None of them is imported here.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, distributions, entry_points
@@ -74,7 +73,6 @@ def look_up(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
     """The installed architecture of that name, even if it is broken.
 
     :param known: names that exist whether installed or not, as ``pip install mt-<name>``
-    :raises ArchitectureError: not installed
     """
     entries = installed()
     if name in entries:
@@ -82,9 +80,8 @@ def look_up(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
     known = sorted(known)
     message = f"the architecture '{name}' is not installed"
     if name in known:
-        raise ArchitectureError(
-            f"{message}; install it with: pip install {distribution_name(name)}"
-        )
+        message += f"; install it with: pip install {distribution_name(name)}"
+        raise ArchitectureError(message)
     match = nearest(name, {*entries, *known})
     if match:
         message += f" (did you mean '{match}'?"
@@ -99,11 +96,7 @@ def look_up(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
 
 
 def find(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
-    """The installed architecture of that name, fit for use.
-
-    :param known: see :func:`look_up`
-    :raises ArchitectureError: not installed, broken, or two distributions claim the name
-    """
+    """The installed architecture of that name, fit for use; ``known`` as in :func:`look_up`."""
     entry = look_up(name, known)
     if entry.error:
         raise ArchitectureError(f"the architecture '{name}' cannot be used: {entry.error}")
@@ -115,20 +108,12 @@ def _entry_points() -> Iterable[EntryPoint]:
         return entry_points(group=GROUP)
     # One distribution with unreadable metadata is enough, and it need not be one of ours.
     except Exception:
-        return _readable_entry_points()
-
-
-def _readable_entry_points() -> Iterator[EntryPoint]:
-    seen: set[str] = set()
-    for each in distributions():
-        try:
-            name, points = normalized(facts(each).name), each.entry_points
-        except Exception:
-            continue
-        # The first in the path is the one that gets imported; others of its name are leftovers.
-        if name not in seen:
-            yield from points.select(group=GROUP)
-        seen.add(name)
+        readable: dict[str, Iterable[EntryPoint]] = {}
+        for each in distributions():
+            # The first in the path is the one that gets imported; others of its name are leftovers.
+            with suppress(Exception):
+                readable.setdefault(normalized(facts(each).name), each.entry_points)
+        return [point for points in readable.values() for point in points if point.group == GROUP]
 
 
 def _read(point: EntryPoint) -> ArchitectureEntry:

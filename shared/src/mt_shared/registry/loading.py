@@ -24,11 +24,16 @@ def load(name: str, known: Iterable[str] = ()) -> Architecture:
     :raises ArchitectureError: also when the import fails or the package breaks the contract
     """
     entry = find(name, known)
-    module = _import(entry)
-    faults = _faults_of_exposed(module)
-    if faults:
+    full_name = f"the architecture '{name}' ({entry.distribution} {entry.version})"
+    try:
+        module = importlib.import_module(entry.module)
+    # Whatever a stranger's package raises is reported as its own fault, with the cause chained;
+    # SystemExit too, which would end us without a word.
+    except (Exception, SystemExit) as error:
+        raise ArchitectureError(f"{full_name} {_reason(entry, error)}") from error
+    if faults := _faults_of_exposed(module):
         raise ArchitectureError(
-            f"{_full_name(entry)} does not keep the contract: in {entry.module}/__init__.py "
+            f"{full_name} does not keep the contract: in {entry.module}/__init__.py "
             + "; ".join(faults)
         )
     from mt_shared.contract import Architecture
@@ -40,19 +45,6 @@ def load(name: str, known: Iterable[str] = ()) -> Architecture:
         authors=module.__authors__,
         maintainers=module.__maintainers__,
     )
-
-
-def _full_name(entry: ArchitectureEntry) -> str:
-    return f"the architecture '{entry.name}' ({entry.distribution} {entry.version})"
-
-
-def _import(entry: ArchitectureEntry) -> ModuleType:
-    try:
-        return importlib.import_module(entry.module)
-    # Whatever a stranger's package raises is reported as its own fault, with the cause chained;
-    # SystemExit too, which would end us without a word.
-    except (Exception, SystemExit) as error:
-        raise ArchitectureError(f"{_full_name(entry)} {_reason(entry, error)}") from error
 
 
 def _reason(entry: ArchitectureEntry, error: BaseException) -> str:

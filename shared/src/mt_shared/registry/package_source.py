@@ -1,7 +1,5 @@
 """What can be read off the source of an architecture without importing it: people, references."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,6 @@ def read_people(folder: Path, attribute: str) -> People:
     """The people that ``__init__.py`` names in ``__authors__`` or ``__maintainers__``.
 
     Empty where the list is not written out there: only an import would tell.
-
-    :raises ArchitectureError: the file is missing or is not Python
     """
     names = _assignments(_parse(folder / "__init__.py").body)
     value = names.pop(attribute, None)
@@ -31,8 +27,6 @@ def read_references(folder: Path) -> dict[str, list[str]]:
     """The references of ``__default_metadata__`` of the class that is ``__model__``.
 
     Empty where they are not written out in one of the package's files.
-
-    :raises ArchitectureError: a file is not Python
     """
     model = _model_class(_parse(folder / "__init__.py"))
     for path in sorted(folder.rglob("*.py")) if model else ():

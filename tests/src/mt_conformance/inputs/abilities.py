@@ -1,10 +1,8 @@
-"""What a test needs of an architecture, read off its capabilities: ``@needs(forces)``.
+"""What a test needs of an architecture, read off its capabilities: ``@needs(abilities.forces)``.
 
 An ability is a function of the capabilities. A test of which one is missing is not collected for
 that architecture: it says nothing about it.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
@@ -46,16 +44,38 @@ def needs_option(name: str) -> pytest.MarkDecorator:
     return pytest.mark.needs_option.with_args(name)
 
 
-def forces(capabilities: Capabilities) -> bool:
-    return "positions" in capabilities["gradients"]
+def target(kind: str, sample_kind: str) -> Ability:
+    """It predicts targets of this type, of structures (``system``) or of atoms."""
+    return lambda capabilities: sample_kind in capabilities["targets"].get(kind, [])
 
 
-def stress(capabilities: Capabilities) -> bool:
-    return "strain" in capabilities["gradients"]
+def _listed(section: str, name: str) -> Ability:
+    return lambda capabilities: name in capabilities[section]
 
 
-def targets_of_atoms(capabilities: Capabilities) -> bool:
-    return "atom" in capabilities["targets"].get("scalar", [])
+def dtype(name: str) -> Ability:
+    """It runs in this floating-point type."""
+    return _listed("dtypes", name)
+
+
+def device(name: str) -> Ability:
+    """It runs on this kind of device."""
+    return _listed("devices", name)
+
+
+def finetuning(method: str = "full") -> Ability:
+    """It can be fine-tuned by this method."""
+    return _listed("finetuning", method)
+
+
+def symmetry(name: str, kind: str = "exact") -> Ability:
+    """The symmetry is kept by construction, or learnt by ``augmentation`` of the training data."""
+    return lambda capabilities: bool(capabilities["symmetries"][name] == kind)
+
+
+forces, stress = _listed("gradients", "positions"), _listed("gradients", "strain")
+double_precision = dtype("float64")
+targets_of_atoms = target("scalar", "atom")
 
 
 def several_targets(capabilities: Capabilities) -> bool:
@@ -79,47 +99,10 @@ def distributed(capabilities: Capabilities) -> bool:
 
 
 def epochs(capabilities: Capabilities) -> bool:
-    """It is trained over epochs, unlike a fit in closed form."""
+    """It is trained over epochs."""
     return bool(capabilities["fit"] == "gradient")
 
 
 def closed_form(capabilities: Capabilities) -> bool:
     """It is fitted in one step."""
     return bool(capabilities["fit"] == "closed_form")
-
-
-def finetuning(capabilities: Capabilities) -> bool:
-    return "full" in capabilities["finetuning"]
-
-
-def double_precision(capabilities: Capabilities) -> bool:
-    return "float64" in capabilities["dtypes"]
-
-
-def both_precisions(capabilities: Capabilities) -> bool:
-    return {"float32", "float64"} <= set(capabilities["dtypes"])
-
-
-def names_dtype(name: str) -> Ability:
-    """It runs in this floating-point type."""
-    return lambda capabilities: name in capabilities["dtypes"]
-
-
-def names_device(name: str) -> Ability:
-    """It runs on this kind of device."""
-    return lambda capabilities: name in capabilities["devices"]
-
-
-def names_target(kind: str, sample_kind: str) -> Ability:
-    """It predicts targets of this type, of structures (``system``) or of atoms."""
-    return lambda capabilities: sample_kind in capabilities["targets"].get(kind, [])
-
-
-def augmented(symmetry: str) -> Ability:
-    """The symmetry is learnt, from training data in many guises."""
-    return lambda capabilities: bool(capabilities["symmetries"][symmetry] == "augmentation")
-
-
-def exact(symmetry: str) -> Ability:
-    """The symmetry is kept by construction, not by augmentation of the training data."""
-    return lambda capabilities: bool(capabilities["symmetries"][symmetry] == "exact")

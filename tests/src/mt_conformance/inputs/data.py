@@ -1,18 +1,14 @@
 """Structures with labels, and small files cut out of them without touching a digit."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from scipy.spatial.distance import cdist
 
-from mt_conformance.inputs.abilities import Capabilities, forces, stress
 from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
 
 ETHANOL = "ethanol"
@@ -26,11 +22,8 @@ NAMES = (
 )
 
 
-@dataclass(frozen=True)
 class Examples:
-    """A folder with a file for each: molecules of ethanol, and cells of ice."""
-
-    folder: Path = FRAMES
+    """The structures of the suite: cut out of files of ethanol and ice, and other molecules."""
 
     def ethanol(self, number: int = 1) -> list[ase.Atoms]:
         """The first molecules, without their labels."""
@@ -45,14 +38,14 @@ class Examples:
         return [*self.ethanol(molecules), *self.ice(crystals)]
 
     def _structures(self, name: str, number: int) -> list[ase.Atoms]:
-        found = list(ase.io.iread(self.folder / f"{name}.xyz", index=f":{number}"))
+        found = list(ase.io.iread(FRAMES / f"{name}.xyz", f":{number}"))
         for atoms in found:
             atoms.calc = None
         return found
 
     def frames(self, name: str) -> list[str]:
         """The text of each frame, to be put together to other files."""
-        lines = (self.folder / f"{name}.xyz").read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = (FRAMES / f"{name}.xyz").read_text(encoding="utf-8").splitlines(keepends=True)
         # files are cut as text: reading and writing them again would round the labels
         frames, start = [], 0
         while start < len(lines):
@@ -65,21 +58,12 @@ class Examples:
         """A file of some frames of an example."""
         path.write_text("".join(self.frames(name)[frames]), encoding="utf-8")
 
-
-def energy_target(
-    capabilities: Capabilities, periodic: bool = False, **more: Any
-) -> dict[str, Any]:
-    """The section of the energy in an options file, with the gradients that it is able to."""
-    target = {"key": "energy", "unit": "eV", "forces": forces(capabilities)}
-    if periodic and stress(capabilities):
-        target["stress"] = True
-    return target | more
-
-
-def molecules() -> tuple[list[ase.Atoms], list[float]]:
-    """Molecules whose energies are sums over their atoms of a number for each element."""
-    structures = [molecule(name) for name in NAMES]
-    return structures, [sum(ENERGIES[number] for number in atoms.numbers) for atoms in structures]
+    def molecules(self) -> tuple[list[ase.Atoms], list[float]]:
+        """Molecules whose energies are sums over their atoms of a number for each element."""
+        structures = [molecule(name) for name in NAMES]
+        return structures, [
+            sum(ENERGIES[number] for number in atoms.numbers) for atoms in structures
+        ]
 
 
 def labelled(atoms: ase.Atoms, energy: float, forces: np.ndarray) -> ase.Atoms:
@@ -107,11 +91,6 @@ def as_dataset(
     )
 
 
-def data_set(file: str, targets: dict[str, Any]) -> dict[str, Any]:
-    """A data set of an options file."""
-    return {"systems": {"read_from": file, "length_unit": "angstrom"}, "targets": targets}
-
-
 def set_comment(frame: str, old: str, new: str) -> str:
     """A frame with a word of its comment line replaced, which must be there."""
     count, comment, *atoms = frame.splitlines(keepends=True)
@@ -123,8 +102,8 @@ def with_neighbors(frame: str) -> str:
     """A frame with a label of each atom: a smooth count of its neighbors, the sum of exp(-d)."""
     count, comment, *atoms = frame.splitlines(keepends=True)
     comment = comment.replace("forces:R:3", "forces:R:3:neighbors:R:1")
-    positions = np.array([[float(word) for word in atom.split()[1:4]] for atom in atoms])
-    distances = np.linalg.norm(positions[:, None] - positions, axis=2)
-    labels = np.exp(-distances).sum(axis=1) - 1.0
+    positions = np.loadtxt(atoms, usecols=(1, 2, 3))
+    # without the atom itself, at distance 0
+    labels = np.exp(-cdist(positions, positions)).sum(axis=1) - 1.0
     rows = [f"{atom.rstrip()} {label:.8f}\n" for atom, label in zip(atoms, labels)]
     return "".join([count, comment, *rows])

@@ -1,7 +1,5 @@
 """Models as they come from their class, with weights that leave nothing zero."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,41 +10,15 @@ from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.neighborlist import neighbor_list
 
-from mt_conformance.inputs.abilities import (
-    Capabilities,
-    closed_form,
-    several_targets,
-    targets_of_atoms,
-)
+from mt_conformance.inputs import abilities
 from mt_conformance.inputs.data import as_dataset
-from mt_conformance.inputs.subjects import Subject
-from mt_shared.contract import DatasetInfo, ModelInterface, TargetInfo
+from mt_conformance.inputs.subjects import ATOMIC_TYPES, ENERGY, Subject
+from mt_shared.contract import DatasetInfo, ModelInterface
 from mt_shared.data import Dataset, TargetLabels
 from mt_shared.model import ZBL
 
-ATOMIC_TYPES = (1, 6, 8)
-ENERGY = "energy"
-OF_STRUCTURE = "mtt::of_structure"
-OF_ATOM = "mtt::of_atom"
 
-
-def targets_for(capabilities: Capabilities) -> dict[str, TargetInfo]:
-    """An energy; where there can be more targets, one of each kind with several sub-targets."""
-    gradients = tuple(sorted(capabilities["gradients"]))
-    targets = {ENERGY: TargetInfo(quantity="energy", unit="eV", gradients=gradients)}
-    if several_targets(capabilities):
-        targets[OF_STRUCTURE] = TargetInfo(num_subtargets=3)
-        if targets_of_atoms(capabilities):
-            targets[OF_ATOM] = TargetInfo(sample_kind="atom", num_subtargets=2)
-    return targets
-
-
-def dataset_info_for(subject: Subject, types: tuple[int, ...] = ATOMIC_TYPES) -> DatasetInfo:
-    """Lengths in angstrom, hydrogen, carbon and oxygen, and the targets that it is able to."""
-    return DatasetInfo("angstrom", types, targets_for(subject.capabilities))
-
-
-def new_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
+def new_model(subject: Subject, info: DatasetInfo | None = None) -> ModelInterface:
     """A model of the architecture with random weights, in evaluation mode.
 
     Layers that begin at zero would make every statement about predictions true, so that all
@@ -54,8 +26,9 @@ def new_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
     """
     torch.manual_seed(0)
     architecture, hypers, dtype = subject.architecture, subject.resolved, subject.dtype
+    info = info or subject.dataset_info()
     model = architecture.model_class(hypers.model, info).to(dtype)
-    if closed_form(subject.capabilities):
+    if abilities.closed_form(subject.capabilities):
         trainer = architecture.trainer_class(hypers.training)
         data = distorted(repelled=bool(hypers.model.get("zbl")))
         with TemporaryDirectory() as folder:
@@ -71,8 +44,7 @@ def new_model(subject: Subject, info: DatasetInfo) -> ModelInterface:
 def distorted(repelled: bool) -> Dataset:
     """Molecules of ethanol with energies and forces of effective medium theory.
 
-    :param repelled: with the repulsion of nuclei in the labels, so that a model which has it by
-        itself gets the same fit as one without
+    :param repelled: with the repulsion of nuclei, so that a model that has it gets the same fit
     """
     # a method that ASE has for these elements; that it is no good for molecules does not matter
     structures = [molecule("CH3CH2OH") for _ in range(8)]

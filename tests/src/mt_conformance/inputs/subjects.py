@@ -1,22 +1,24 @@
 """The architecture under test, with what it says of itself and how closely it is looked at."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import torch
 
+from mt_conformance.inputs import abilities
 from mt_conformance.inputs.abilities import DEFAULT_CAPABILITIES, Capabilities
-from mt_shared.contract import Architecture
+from mt_shared.contract import Architecture, DatasetInfo, TargetInfo
 from mt_shared.errors import UserError
 from mt_shared.options import Hypers, deep_merge, merge_hypers, resolve_hypers
 from mt_shared.registry import ArchitectureEntry, installed, load
 
 CONFORMANCE = "conformance.py"
+ATOMIC_TYPES = (1, 6, 8)
+ENERGY = "energy"
+OF_STRUCTURE = "mtt::of_structure"
+OF_ATOM = "mtt::of_atom"
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,28 @@ class Subject:
     def name(self) -> str:
         return self.entry.name
 
-    @property
+    @cached_property
     def capabilities(self) -> Capabilities:
-        given = self.entry.capabilities
-        return _assumed_of(self.name) if given is None else given
+        """What it says of itself, or what is taken for granted but for what its class says."""
+        if self.entry.capabilities is not None:
+            return self.entry.capabilities
+        try:
+            model_class = self.architecture.model_class
+        except UserError:
+            return DEFAULT_CAPABILITIES
+        dtypes = [str(dtype).removeprefix("torch.") for dtype in model_class.__supported_dtypes__]
+        devices = list(model_class.__supported_devices__)
+        return DEFAULT_CAPABILITIES | {"dtypes": dtypes, "devices": devices}
+
+    def dataset_info(self, types: tuple[int, ...] = ATOMIC_TYPES) -> DatasetInfo:
+        """An energy; where there can be more targets, one of each kind with several sub-targets."""
+        gradients = tuple(sorted(self.capabilities["gradients"]))
+        targets = {ENERGY: TargetInfo(quantity="energy", unit="eV", gradients=gradients)}
+        if abilities.several_targets(self.capabilities):
+            targets[OF_STRUCTURE] = TargetInfo(num_subtargets=3)
+            if abilities.targets_of_atoms(self.capabilities):
+                targets[OF_ATOM] = TargetInfo(sample_kind="atom", num_subtargets=2)
+        return DatasetInfo("angstrom", types, targets)
 
     @property
     def model_options(self) -> set[str]:
@@ -101,40 +121,17 @@ class Subject:
 def subject_of(name: str) -> Subject:
     """The installed architecture of a name; a broken one too, whose tests then say why."""
     entry = installed()[name]
-    if entry.error:
+    if entry.error or entry.folder is None or not (entry.folder / CONFORMANCE).is_file():
         return Subject(entry)
     try:
-        module = _conformance_module(entry)
-        return Subject(entry) if module is None else _described(entry, module)
+        module = import_module(f"{entry.module}.conformance")
+        return Subject(
+            entry,
+            hypers=getattr(module, "HYPERS", {}),
+            tolerances=Tolerances(**getattr(module, "TOLERANCES", {})),
+            expected_failures=getattr(module, "EXPECTED_FAILURES", {}),
+            num_epochs_to_learn=getattr(module, "NUM_EPOCHS_TO_LEARN", Subject.num_epochs_to_learn),
+        )
     # whatever a stranger's file raises is a fault of that file
     except Exception as error:
         return Subject(entry, fault=f"{type(error).__name__}: {error}")
-
-
-def _described(entry: ArchitectureEntry, module: ModuleType) -> Subject:
-    return Subject(
-        entry,
-        hypers=getattr(module, "HYPERS", {}),
-        tolerances=Tolerances(**getattr(module, "TOLERANCES", {})),
-        expected_failures=getattr(module, "EXPECTED_FAILURES", {}),
-        num_epochs_to_learn=getattr(module, "NUM_EPOCHS_TO_LEARN", Subject.num_epochs_to_learn),
-    )
-
-
-def _conformance_module(entry: ArchitectureEntry) -> ModuleType | None:
-    """The architecture's ``conformance.py``, which a stranger's package may leave out."""
-    if entry.folder is None or not (entry.folder / CONFORMANCE).is_file():
-        return None
-    return import_module(f"{entry.module}.conformance")
-
-
-@cache
-def _assumed_of(name: str) -> Capabilities:
-    """What is taken for granted without ``capabilities.yaml``, but for what its class says."""
-    try:
-        model_class = load(name).model_class
-    except UserError:
-        return DEFAULT_CAPABILITIES
-    dtypes = [str(dtype).removeprefix("torch.") for dtype in model_class.__supported_dtypes__]
-    devices = list(model_class.__supported_devices__)
-    return DEFAULT_CAPABILITIES | {"dtypes": dtypes, "devices": devices}

@@ -3,8 +3,6 @@
 Letters of shapes: N samples (structures or atoms), C components, P sub-targets.
 """
 
-from __future__ import annotations
-
 from math import factorial, pi
 
 import numpy as np

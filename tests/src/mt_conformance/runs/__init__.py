@@ -4,17 +4,10 @@
 and models in this process.
 """
 
-from mt_conformance.runs.ase_simulation import read_ase_results
+from mt_conformance.runs import stopped_training
 from mt_conformance.runs.ipi_simulation import IpiResults, read_ipi_results, run_in_ipi
 from mt_conformance.runs.mt_command import mt
 from mt_conformance.runs.predictor import Gradients, Predictor, exported_predictor, predictor_of
-from mt_conformance.runs.stopped_training import (
-    KILLED,
-    UNDISTURBED,
-    kill_again_and_again,
-    read_stopped,
-    stop_within_an_epoch,
-)
 from mt_conformance.runs.trainings import (
     EVAL_OPTIONS,
     NUM_EPOCHS,

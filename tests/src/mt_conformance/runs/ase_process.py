@@ -4,8 +4,6 @@ Run as a script by the suite: ``ase_process.py MODEL EXTENSIONS FILE ...``; it p
 forces and stress of each structure as JSON, with the modules of ours that were imported.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import warnings

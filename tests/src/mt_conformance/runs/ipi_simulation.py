@@ -1,7 +1,5 @@
 """A trained model in i-PI: a server and a driver, two processes with a socket between them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time
@@ -60,9 +58,7 @@ def run_in_ipi(folder: Path, model: Path, extensions: Path, atoms: ase.Atoms) ->
     ase.io.write(folder / START, atoms)
     # i-PI wants a cell; it is not periodic
     comment = "# CELL(abcABC): 40 40 40 90 90 90 cell{angstrom} positions{angstrom}"
-    rows = [f"{atom.symbol} {atom.x:.12f} {atom.y:.12f} {atom.z:.12f}" for atom in atoms]
-    text = "\n".join([str(len(atoms)), comment, *rows, ""])
-    (folder / START_OF_IPI).write_text(text, encoding="utf-8")
+    ase.io.write(folder / START_OF_IPI, atoms, format="xyz", comment=comment)
     address = f"mt-{uuid4().hex}"
     settings = INPUT.format(steps=NUM_STEPS, address=address, start=START_OF_IPI)
     (folder / "input.xml").write_text(settings, encoding="utf-8")
@@ -89,7 +85,9 @@ def _wait_for(socket: Path, server: subprocess.Popen[bytes], folder: Path) -> No
         if server.poll() is not None or time.monotonic() > deadline:
             server.kill()
             server.wait()
-            raise AssertionError(f"the server of i-PI does not start:\n{_said(folder)}")
+            raise AssertionError(
+                f"the server of i-PI does not start:\n{(folder / LOG).read_text()}"
+            )
         time.sleep(POLL)
 
 
@@ -105,11 +103,7 @@ def _end(server: subprocess.Popen[bytes], driver: subprocess.Popen[bytes], folde
             process.kill()
             process.wait()
     if driver.returncode or status:
-        raise AssertionError(f"i-PI cannot run the exported model:\n{_said(folder)}")
-
-
-def _said(folder: Path) -> str:
-    return (folder / LOG).read_text(encoding="utf-8")
+        raise AssertionError(f"i-PI cannot run the exported model:\n{(folder / LOG).read_text()}")
 
 
 def read_ipi_results(folder: Path) -> IpiResults:

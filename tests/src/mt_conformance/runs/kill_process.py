@@ -8,8 +8,6 @@ most of the time of a start, and all moments but those of imports are tried twen
 minute.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import random

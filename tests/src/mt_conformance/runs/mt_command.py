@@ -1,7 +1,5 @@
 """The command ``mt`` as a user runs it: a process of its own, from its folder."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -25,7 +23,7 @@ class CompletedCommand:
     def said(self) -> str:
         return self.output + self.errors
 
-    def check(self) -> CompletedCommand:
+    def check(self) -> "CompletedCommand":
         """Fail unless the command succeeded."""
         __tracebackhide__ = True
         if self.status != 0:

@@ -4,10 +4,8 @@ Neighbor lists are those of ASE, so that nothing of ours checks itself.
 Letters of shapes: A atoms, S structures, P sub-targets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ase
@@ -102,7 +100,8 @@ class Predictor:
         system = System(
             types=torch.tensor(atoms.numbers, dtype=torch.int32, device=self.device),
             positions=positions,
-            cell=self._tensor(periodic_cell(atoms)) @ strain,
+            # zeros along the directions that are not periodic
+            cell=self._tensor(atoms.cell.array * atoms.pbc[:, None]) @ strain,
             pbc=torch.tensor(atoms.pbc, device=self.device),
         )
         for options in self.requested:
@@ -135,11 +134,6 @@ class Predictor:
         return results
 
 
-def periodic_cell(atoms: ase.Atoms) -> list[list[float]]:
-    """The cell (3, 3) with zeros along the directions that are not periodic."""
-    return [list(row) if periodic else [0.0] * 3 for row, periodic in zip(atoms.cell, atoms.pbc)]
-
-
 def neighbors_of(atoms: ase.Atoms, options: NeighborListOptions, dtype: torch.dtype) -> TensorBlock:
     """The neighbor list of one structure, in metatomic's form."""
     centers, others, shifts, vectors = neighbor_list("ijSD", atoms, options.cutoff)
@@ -168,10 +162,10 @@ def _first_of_each_pair(samples: torch.Tensor) -> torch.Tensor:
     return (signs * weights).sum(1) > 0
 
 
-def predictor_of(model: ModelInterface, dtype: torch.dtype) -> Predictor:
-    """The model as its class gives it."""
-    requested = model.export().requested_neighbor_lists()
-    return Predictor(model, requested, model.supported_outputs(), dtype, is_exported=False)
+def predictor_of(model: ModelInterface) -> Predictor:
+    """The model as its class gives it, run as the exported one is."""
+    exported = exported_predictor(model.export())
+    return replace(exported, model=model, outputs=model.supported_outputs(), is_exported=False)
 
 
 def exported_predictor(model: AtomisticModel) -> Predictor:

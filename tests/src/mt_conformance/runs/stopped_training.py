@@ -1,7 +1,5 @@
 """Trainings that are stopped by a signal, or killed, while they run."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

@@ -1,8 +1,7 @@
 """Trainings by the command ``mt train`` that several tests look at; each is run once."""
 
-from __future__ import annotations
-
 import csv
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,15 +22,11 @@ from mt_conformance.inputs import (
     Examples,
     SharedFolders,
     Subject,
-    data_set,
-    energy_target,
+    abilities,
     set_comment,
-    several_targets,
-    targets_of_atoms,
     with_neighbors,
 )
-from mt_conformance.runs.ase_simulation import run_in_ase
-from mt_conformance.runs.mt_command import CompletedCommand, mt
+from mt_conformance.runs.mt_command import CompletedCommand, mt, run_python
 from mt_conformance.runs.predictor import Predictor, exported_predictor
 from mt_shared.contract import read_checkpoint
 from mt_shared.options import dump_yaml
@@ -39,10 +34,21 @@ from mt_shared.options import dump_yaml
 OPTIONS = "options.yaml"
 EVAL_OPTIONS = "eval.yaml"
 EXTENSIONS = "extensions"
+IN_ASE = "ase.json"
+ASE_SCRIPT = Path(__file__).with_name("ase_process.py")
 # extended xyz has eight decimals of forces: enough for float32, and metatensor files have no stress
 PREDICTED = {32: ["predicted.xyz"], 64: ["predicted.xyz", "predicted.mts"]}
 NUM_EPOCHS = 6
 NUM_LEARNT = 5
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Energies (S,), forces (A, 3) and the stress (3, 3) of each structure that has one."""
+
+    energies: np.ndarray
+    forces: np.ndarray
+    stress: list[np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,11 @@ class Run:
                 forces = [-block.gradient("positions").values[:, :, 0].numpy()]
         return Predictions(energies, np.concatenate(forces or [np.zeros((0, 3))]), stress)
 
+    def in_ase(self) -> dict[str, Any]:
+        """What ASE says: ``results`` of each structure, and ``ours`` of the modules imported."""
+        found: dict[str, Any] = json.loads((self.folder / IN_ASE).read_text(encoding="utf-8"))
+        return found
+
     def log(self) -> str:
         """What the last training said."""
         return (self.runs()[-1] / "train.log").read_text(encoding="utf-8")
@@ -123,15 +134,6 @@ class Run:
     def contents(self) -> dict[str, Any]:
         """The checkpoint that the run has left."""
         return read_checkpoint(self.checkpoint)
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Energies (S,), forces (A, 3) and the stress (3, 3) of each structure that has one."""
-
-    energies: np.ndarray
-    forces: np.ndarray
-    stress: list[np.ndarray]
 
 
 class Runs:
@@ -157,9 +159,16 @@ class Runs:
         }
         return options if bits is None else options | {"base_precision": bits}
 
-    def energy_set(self, file: str, name: str = ENERGY, **target: Any) -> dict[str, Any]:
+    def energy_set(
+        self, file: str, name: str = ENERGY, periodic: bool = False, **more: Any
+    ) -> dict[str, Any]:
         """A data set of energies, with the gradients that the architecture is able to."""
-        return data_set(file, {name: energy_target(self.subject.capabilities, **target)})
+        capabilities = self.subject.capabilities
+        target = {"key": "energy", "unit": "eV", "forces": abilities.forces(capabilities)}
+        if periodic and abilities.stress(capabilities):
+            target["stress"] = True
+        systems = {"read_from": file, "length_unit": "angstrom"}
+        return {"systems": systems, "targets": {name: target | more}}
 
     def energy_options(self, frames: slice, folder: Path, **training: Any) -> dict[str, Any]:
         """The options of a potential for some frames of ethanol, written into the folder."""
@@ -185,7 +194,18 @@ class Runs:
         for output in PREDICTED[bits]:
             arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
             mt(*arguments, folder=folder).check()
-        run_in_ase(folder, "model.pt", EXTENSIONS, [f"{ETHANOL}.xyz", f"{ICE}.xyz"])
+        files = (f"{ETHANOL}.xyz", f"{ICE}.xyz")
+        done = run_python(ASE_SCRIPT, "model.pt", EXTENSIONS, *files, folder=folder)
+        if done.returncode != 0:
+            raise AssertionError(f"ASE cannot run the exported model:\n{done.stderr}")
+        # libraries may print before it
+        (folder / IN_ASE).write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+
+    def potential_for(self, name: str, frames: slice, **training: Any) -> Run:
+        """A potential for some frames of ethanol."""
+        return self.get(
+            name, lambda folder: train(folder, self.energy_options(frames, folder, **training))
+        )
 
     def reference(self) -> Run:
         """Six epochs that nothing disturbs, of forty steps each."""
@@ -205,10 +225,7 @@ class Runs:
         number = self.subject.num_epochs_to_learn
         hypers = {"num_epochs": number, "batch_size": 2, "log_interval": number}
         # of five, a fifth is for validation
-        return self.get(
-            "learnt",
-            lambda folder: train(folder, self.energy_options(slice(NUM_LEARNT), folder, **hypers)),
-        )
+        return self.potential_for("learnt", slice(NUM_LEARNT), **hypers)
 
     def _make_several(self, folder: Path) -> None:
         capabilities = self.subject.capabilities
@@ -216,14 +233,14 @@ class Runs:
         # a key of another name is a label that is missing
         frames[1] = set_comment(frames[1], " dipole=", " other=")
         (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
-        targets = {ENERGY: energy_target(capabilities)}
-        if several_targets(capabilities):
-            targets[OF_STRUCTURE] = {
+        data = self.energy_set("ethanol.xyz")
+        if abilities.several_targets(capabilities):
+            data["targets"][OF_STRUCTURE] = {
                 "key": "dipole", "unit": "e*A", "num_subtargets": 3, "allow_missing": True,
             }  # fmt: skip
-            if targets_of_atoms(capabilities):
-                targets[OF_ATOM] = {"key": "neighbors", "sample_kind": "atom"}
-        train(folder, self.options(data_set("ethanol.xyz", targets), num_epochs=15, batch_size=2))
+            if abilities.targets_of_atoms(capabilities):
+                data["targets"][OF_ATOM] = {"key": "neighbors", "sample_kind": "atom"}
+        train(folder, self.options(data, num_epochs=15, batch_size=2))
 
 
 def newest_table(folder: Path) -> Path | None:

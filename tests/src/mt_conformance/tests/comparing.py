@@ -1,12 +1,12 @@
 """Comparisons whose failure says how far apart the numbers are."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+
+MISSING = "not there"
 
 
 def assert_close(found: Any, expected: Any, tolerance: float, what: str) -> None:
@@ -60,29 +60,17 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def unlike(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
-    """In words, which plain values are not those that were expected."""
+def differences(found: dict[str, Any], expected: dict[str, Any]) -> list[str]:
+    """What is not the same to the last bit in nested dictionaries: its path, and plain values."""
     ours, theirs = dict(leaves(found)), dict(leaves(expected))
-    return [
-        f"{path}: {ours.get(path)!r} != {theirs.get(path)!r}"
-        for path in sorted({*ours, *theirs})
-        if ours.get(path) != theirs.get(path)
-    ]
-
-
-def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
-    """Paths of what is not the same to the last bit in two checkpoints."""
-    ours, theirs = dict(leaves(left)), dict(leaves(right))
-    return sorted(
-        path
-        for path in {*ours, *theirs}
-        if path not in ours or path not in theirs or not _identical(ours[path], theirs[path])
-    )
-
-
-def _identical(left: Any, right: Any) -> bool:
-    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
-        same_kind = left.shape == right.shape and left.dtype == right.dtype
-        # NaN equals NaN here: the same bits
-        return same_kind and bool(torch.equal(left.nan_to_num(), right.nan_to_num()))
-    return repr(left) == repr(right)
+    different = []
+    for path in sorted({*ours, *theirs}):
+        left, right = ours.get(path, MISSING), theirs.get(path, MISSING)
+        if torch.is_tensor(left) and torch.is_tensor(right):
+            same_kind = left.shape == right.shape and left.dtype == right.dtype
+            # NaN equals NaN here: the same bits
+            if not same_kind or not torch.equal(left.nan_to_num(), right.nan_to_num()):
+                different.append(path)
+        elif repr(left) != repr(right):
+            different.append(f"{path}: {left!r} != {right!r}")
+    return different

@@ -1,7 +1,5 @@
 """Checkpoints: what is in them, and that they bring back what was saved."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,16 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-from mt_conformance.inputs import (
-    ATOMIC_TYPES,
-    Examples,
-    Subject,
-    dataset_info_for,
-    needs,
-    several_targets,
-)
+from mt_conformance.inputs import ATOMIC_TYPES, Examples, Subject, abilities, needs
 from mt_conformance.runs import OPTIONS, Runs, mt, predictor_of
-from mt_conformance.tests.comparing import assert_close, assert_identical, leaves, unlike
+from mt_conformance.tests.comparing import assert_close, assert_identical, differences, leaves
 from mt_shared.contract import (
     DatasetInfo,
     ModelInterface,
@@ -49,9 +40,9 @@ def loaded(saved: Path, model: ModelInterface) -> ModelInterface:
 
 
 @pytest.fixture
-def energies(subject: Subject, examples: Examples) -> Energies:
+def energies(examples: Examples) -> Energies:
     """Of three structures by any model."""
-    return lambda model: predictor_of(model, subject.dtype).values(examples.ethanol(3))
+    return lambda model: predictor_of(model).values(examples.ethanol(3))
 
 
 def load(like: ModelInterface, checkpoint: dict[str, Any], context: str) -> ModelInterface:
@@ -108,7 +99,7 @@ def test_dataset_info_comes_back(model: ModelInterface, loaded: ModelInterface) 
     IF IT FAILS: save `dataset_info.to_dict()` and read it with `DatasetInfo.from_dict`.
     """
     expected = model.dataset_info.to_dict()
-    changed = unlike(loaded.dataset_info.to_dict(), expected)
+    changed = differences(loaded.dataset_info.to_dict(), expected)
     assert not changed, f"came back otherwise: {changed}"
     assert DatasetInfo.from_dict(expected) == model.dataset_info, "to_dict leaves something out"
 
@@ -119,7 +110,7 @@ def test_metadata_survive_plain_values(subject: Subject) -> None:
     IF IT FAILS: `__default_metadata__` holds something that metatomic's ModelMetadata does not.
     """
     values = metadata_to_dict(subject.architecture.model_class.__default_metadata__)
-    changed = unlike(metadata_to_dict(metadata_from_dict(values)), values)
+    changed = differences(metadata_to_dict(metadata_from_dict(values)), values)
     assert not changed, f"came back otherwise: {changed}"
 
 
@@ -144,7 +135,7 @@ def test_restart_with_equal_data_changes_nothing(
     """
     restarted = loaded.restart(DatasetInfo.from_dict(model.dataset_info.to_dict())).eval()
     assert_identical(energies(restarted), energies(model))
-    changed = unlike(restarted.dataset_info.to_dict(), model.dataset_info.to_dict())
+    changed = differences(restarted.dataset_info.to_dict(), model.dataset_info.to_dict())
     assert not changed, f"the data set info has changed: {changed}"
 
 
@@ -153,10 +144,9 @@ def test_restart_with_a_new_element(
 ) -> None:
     """An element that the model has never seen is refused, or added without changing the others.
 
-    IF IT FAILS: raise `mt_shared.errors.DataError`, naming the element, or extend the model and
-    keep what it knew.
+    IF IT FAILS: raise `mt_shared.errors.DataError` with the element, or extend what the model knew.
     """
-    more = dataset_info_for(subject, (*ATOMIC_TYPES, 17))
+    more = subject.dataset_info((*ATOMIC_TYPES, 17))
     try:
         restarted = loaded.restart(more).eval()
     except UserError as error:
@@ -168,7 +158,7 @@ def test_restart_with_a_new_element(
     assert "17" in refusal, f"the error does not name the element 17: {refusal}"
 
 
-@needs(several_targets)
+@needs(abilities.several_targets)
 def test_restart_with_a_new_target(
     subject: Subject, model: ModelInterface, loaded: ModelInterface, energies: Energies
 ) -> None:
@@ -176,7 +166,7 @@ def test_restart_with_a_new_target(
 
     IF IT FAILS: `restart` must build what the new target needs, and leave the rest alone.
     """
-    info = dataset_info_for(subject)
+    info = subject.dataset_info()
     more = DatasetInfo("angstrom", ATOMIC_TYPES, info.targets | {"mtt::new": TargetInfo()})
     restarted = loaded.restart(more).eval().to(subject.dtype)
     assert "mtt::new" in restarted.supported_outputs(), "the new target is no output"
@@ -185,12 +175,13 @@ def test_restart_with_a_new_target(
 
 @pytest.mark.parametrize("part", ["model", "trainer"])
 def test_newer_checkpoint_is_refused(
-    subject: Subject, runs: Runs, monkeypatch: pytest.MonkeyPatch, part: str
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     """A checkpoint of a newer version is refused, with what to install.
 
     IF IT FAILS: implement `upgrade_checkpoint` with `mt_shared.contract.upgrade_by_version`.
     """
+    subject = runs.subject
     cls = getattr(subject.architecture, f"{part}_class")
     # to an installation one version behind, today's checkpoint is a newer one
     monkeypatch.setattr(cls, "__checkpoint_version__", cls.__checkpoint_version__ - 1)

@@ -1,30 +1,17 @@
 """What training, restart and fine-tuning are for a fit in closed form, which has no epochs."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
 import numpy as np
 
-from mt_conformance.inputs import (
-    ENERGY,
-    ETHANOL,
-    Capabilities,
-    closed_form,
-    forces,
-    needs,
-)
+from mt_conformance.inputs import ENERGY, ETHANOL, abilities, needs
 from mt_conformance.runs import OPTIONS, Run, Runs, mt, train
 from mt_conformance.tests.comparing import differences
 
-pytestmark = needs(closed_form)
+pytestmark = needs(abilities.closed_form)
 
 NOT_IN_THE_REFERENCE = slice(60, 80)
-
-
-def can_be_finetuned(capabilities: Capabilities) -> bool:
-    return bool(capabilities["finetuning"])
 
 
 def test_restart_of_a_fit_changes_nothing(runs: Runs, tmp_path: Path) -> None:
@@ -44,7 +31,7 @@ def test_restart_of_a_fit_changes_nothing(runs: Runs, tmp_path: Path) -> None:
     assert not different, f"the models differ in {different[:5]}"
 
 
-@needs(can_be_finetuned)
+@needs(lambda capabilities: capabilities["finetuning"])
 def test_finetuning_is_better_than_a_fit_to_few_data(runs: Runs, tmp_path: Path) -> None:
     """Fitted to five new structures, a model that knew forty is better than one that knew none.
 
@@ -61,7 +48,7 @@ def test_finetuning_is_better_than_a_fit_to_few_data(runs: Runs, tmp_path: Path)
         if name == "finetuned":
             options["architecture"]["training"]["finetune"] = finetune
         train(folder, options)
-        quantity = "forces" if forces(runs.subject.capabilities) else ENERGY
+        quantity = "forces" if abilities.forces(runs.subject.capabilities) else ENERGY
         errors[name] = Run(folder).errors(quantity, "validation")[0]
     assert np.isfinite(list(errors.values())).all(), f"errors on new structures: {errors}"
     assert errors["finetuned"] < errors["scratch"], f"errors on new structures: {errors}"

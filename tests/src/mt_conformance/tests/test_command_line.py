@@ -1,32 +1,19 @@
 """The commands, as a user types them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from metatensor.torch import load as load_tensor_map
 
-from mt_conformance.inputs import ETHANOL, ICE, Capabilities, Examples, Subject, data_set, needs
+from mt_conformance.inputs import ETHANOL, ICE, Subject, needs
 from mt_conformance.providing import not_provided
-from mt_conformance.runs import (
-    EVAL_OPTIONS,
-    OPTIONS,
-    Run,
-    Runs,
-    mt,
-    write_options,
-)
+from mt_conformance.runs import EVAL_OPTIONS, OPTIONS, Run, Runs, mt, write_options
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.registry import CAPABILITIES, SCHEMA
 
 BITS = 64
 """Of the potential that is looked at here: in float64 its predictions are in files of two kinds."""
-
-
-def no_tensors(capabilities: Capabilities) -> bool:
-    return "cartesian" not in capabilities["targets"]
 
 
 def test_train_leaves_its_files(runs: Runs) -> None:
@@ -82,9 +69,7 @@ def test_eval_takes_a_checkpoint(subject: Subject, runs: Runs, tmp_path: Path) -
         assert f"{name}.xyz" in said, f"the errors of {name}.xyz are not printed:\n{said}"
 
 
-def test_export_gives_the_trained_model(
-    subject: Subject, runs: Runs, examples: Examples, tmp_path: Path
-) -> None:
+def test_export_gives_the_trained_model(runs: Runs, tmp_path: Path) -> None:
     """`mt export` of the checkpoint gives the model that the training exported.
 
     IF IT FAILS: as for `mt eval` of a checkpoint.
@@ -93,9 +78,9 @@ def test_export_gives_the_trained_model(
     again = Run(tmp_path)
     flags = ("-o", again.model, "-e", again.extensions)
     mt("export", "model.ckpt", *flags, folder=run.folder).check()
-    structures = examples.ethanol(2)
+    structures, tolerances = runs.examples.ethanol(2), runs.subject.tolerances
     found, expected = (each.exported().values(structures) for each in (again, run))
-    assert_close(found, expected, subject.tolerances.engine64, "energies")
+    assert_close(found, expected, tolerances.engine64, "energies")
 
 
 def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
@@ -137,7 +122,7 @@ def test_misspelt_hyper_stops_the_training(runs: Runs, tmp_path: Path) -> None:
     refused.check_refused("architecture.model", "no_such_hyper")
 
 
-@needs(no_tensors)
+@needs(lambda capabilities: "cartesian" not in capabilities["targets"])
 def test_missing_ability_is_refused(runs: Runs, tmp_path: Path) -> None:
     """`mt train` refuses a target that `capabilities.yaml` does not name, before reading data.
 
@@ -146,7 +131,8 @@ def test_missing_ability_is_refused(runs: Runs, tmp_path: Path) -> None:
     if runs.subject.entry.capabilities is None:
         not_provided(CAPABILITIES, runs.subject.name)
     vector = {"key": "dipole", "type": {"cartesian": {"rank": 1}}}
-    options = runs.options(data_set("not_there.xyz", {"mtt::vector": vector}))
+    systems = {"read_from": "not_there.xyz", "length_unit": "angstrom"}
+    options = runs.options({"systems": systems, "targets": {"mtt::vector": vector}})
     write_options(tmp_path / OPTIONS, options)
     refused = mt("train", OPTIONS, folder=tmp_path)
     refused.check_refused(runs.subject.name, "mtt::vector", "cartesian")

@@ -1,7 +1,5 @@
 """The exported file, where it is used: in a process that has nothing of ours."""
 
-from __future__ import annotations
-
 import copy
 import math
 
@@ -10,27 +8,15 @@ import pytest
 import torch
 from metatomic.torch import AtomisticModel
 
-from mt_conformance.inputs import (
-    ATOMIC_TYPES,
-    Examples,
-    Subject,
-    both_precisions,
-    chain,
-    double_precision,
-    finite_range,
-    forces,
-    local,
-    needs,
-    stress,
-    with_end_moved,
-)
-from mt_conformance.runs import Predictor, Run, Runs, predictor_of, read_ase_results
+from mt_conformance.inputs import ATOMIC_TYPES, Examples, Subject, abilities, edge_cases, needs
+from mt_conformance.runs import Predictor, Run, Runs, predictor_of
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface
 
+BOTH = (abilities.dtype("float32"), abilities.double_precision)
 PRECISIONS = [
-    pytest.param(32, marks=needs(both_precisions), id="float32"),
-    pytest.param(64, marks=needs(double_precision), id="float64"),
+    pytest.param(32, marks=needs(*BOTH), id="float32"),
+    pytest.param(64, marks=needs(abilities.double_precision), id="float64"),
 ]
 
 
@@ -53,39 +39,36 @@ def test_runs_without_our_packages(run: Run) -> None:
     IF IT FAILS: the exported file refers to Python code or to an extension that is not beside it;
     what is scripted must not call anything that imports a package of ours.
     """
-    ours = read_ase_results(run.folder).ours
+    ours = run.in_ase()["ours"]
     assert ours == [], f"imported: {ours}"
 
 
 def test_energies_in_ase(run: Run, tolerance: float) -> None:
     """ASE gives the energies of `mt eval`.
 
-    IF IT FAILS: does the result depend on the size of the batch, or on the neighbor list having
-    more entries than needed?
+    IF IT FAILS: does the result depend on the size of the batch, or on edges beyond the cutoff?
     """
-    found = [result["energy"] for result in read_ase_results(run.folder).results]
+    found = [result["energy"] for result in run.in_ase()["results"]]
     assert_close(found, run.predicted().energies, tolerance, "energies in ASE")
 
 
-@needs(forces)
+@needs(abilities.forces)
 def test_forces_in_ase(run: Run, tolerance: float) -> None:
     """ASE gives the forces of `mt eval`.
 
     IF IT FAILS: as for the energies; a difference of the forces alone is one of the derivatives.
     """
-    results = read_ase_results(run.folder).results
-    found = np.concatenate([result["forces"] for result in results])
+    found = np.concatenate([result["forces"] for result in run.in_ase()["results"]])
     assert_close(found, run.predicted().forces, tolerance, "forces in ASE")
 
 
-@needs(stress)
+@needs(abilities.stress)
 def test_stress_in_ase(run: Run, tolerance: float) -> None:
     """ASE gives the stress of `mt eval`, for the structures that are periodic.
 
     IF IT FAILS: as for the forces; look at how the energy depends on the cell.
     """
-    results = read_ase_results(run.folder).results
-    found = [result["stress"] for result in results if "stress" in result]
+    found = [result["stress"] for result in run.in_ase()["results"] if "stress" in result]
     assert_close(found, run.predicted().stress, tolerance, "stress in ASE")
 
 
@@ -97,7 +80,7 @@ def test_export_changes_nothing(
     IF IT FAILS: the two take different branches: look at `torch.jit.is_scripting()`.
     """
     structures = examples.both()
-    module = predictor_of(model, exported.dtype)
+    module = predictor_of(model)
     for name, output in exported.outputs.items():
         kind = output.sample_kind
         expected = module.values(structures, name, kind)
@@ -105,9 +88,7 @@ def test_export_changes_nothing(
         assert_close(found, expected, same, f"'{name}' after export")
 
 
-def test_export_leaves_the_model(
-    subject: Subject, model: ModelInterface, exported: Predictor
-) -> None:
+def test_export_leaves_the_model(model: ModelInterface) -> None:
     """Exporting leaves the model in Python as it was: same dtype, same training mode.
 
     IF IT FAILS: export a copy (`copy.deepcopy(self).eval()`).
@@ -128,8 +109,7 @@ def test_export_leaves_the_model(
 def test_export_says_what_it_is(subject: Subject, exported_model: AtomisticModel) -> None:
     """The exported file names elements, units, range, dtype and references.
 
-    IF IT FAILS: fill `ModelCapabilities` from `dataset_info`, and use `__default_metadata__`
-    where no metadata are given.
+    IF IT FAILS: fill `ModelCapabilities` from `dataset_info`, metadata by `__default_metadata__`.
     """
     capabilities = exported_model.capabilities()
     types, unit, dtype = capabilities.atomic_types, capabilities.length_unit, capabilities.dtype
@@ -145,7 +125,7 @@ def test_export_says_what_it_is(subject: Subject, exported_model: AtomisticModel
     assert references["architecture"], "no references under 'architecture'"
 
 
-@needs(finite_range)
+@needs(abilities.finite_range)
 def test_nothing_is_felt_beyond_the_interaction_range(
     same: float, exported: Predictor, exported_model: AtomisticModel
 ) -> None:
@@ -166,7 +146,7 @@ def test_nothing_is_felt_beyond_the_interaction_range(
     check_not_felt(same, exported, reach, claim)
 
 
-@needs(local)
+@needs(abilities.local)
 def test_a_local_model_sees_one_cutoff(same: float, exported: Predictor) -> None:
     """What `locality: local` promises: an atom sees its neighbors within one cutoff, no others.
 
@@ -189,29 +169,29 @@ def check_not_felt(same: float, predictor: Predictor, reach: float, claim: str) 
     distance = 1.02 * (reach if of_atoms else 2 * reach) or 1.0
     # a chain, so that messages could travel along it from one end to the other
     cutoff = longest_cutoff(predictor) or distance
-    atoms = chain(distance, 0.9 * cutoff, ATOMIC_TYPES)
-    first, last = (with_end_moved(atoms, end, 0.05 * cutoff) for end in (0, -1))
+    atoms = edge_cases.chain(distance, 0.9 * cutoff, ATOMIC_TYPES)
+    first, last = (edge_cases.with_end_moved(atoms, end, 0.05 * cutoff) for end in (0, -1))
     what = f"an atom is felt at {distance:.4g} angstrom, though {claim}"
     for name in of_atoms:
         before, after = (predictor.values([each], name, "atom")[0] for each in (atoms, last))
         assert_close(after, before, same, f"{what}: '{name}' of the other one")
     # without energies of atoms: moving one end changes the whole by the same, wherever the other is
     if not of_atoms:
-        energy, moved, other = (predictor.values([each]) for each in (atoms, first, last))
-        both = predictor.values([with_end_moved(first, -1, 0.05 * cutoff)])
-        assert_close(both - moved, other - energy, same, f"{what}: change of the energy")
+        both = edge_cases.with_end_moved(first, -1, 0.05 * cutoff)
+        states = (atoms, first, last, both)
+        energy, moved, other, all_moved = (predictor.values([each]) for each in states)
+        assert_close(all_moved - moved, other - energy, same, f"{what}: change of the energy")
 
 
-@needs(both_precisions)
+@needs(*BOTH)
 def test_precisions_agree(subject: Subject, model: ModelInterface, examples: Examples) -> None:
     """The same weights give nearly the same energies in float32 as in float64.
 
     IF IT FAILS: some step loses digits, such as a difference of large numbers.
     """
     structures = examples.both()
-    expected = predictor_of(model, torch.float64).values(structures)
-    single = predictor_of(copy.deepcopy(model).to(torch.float32), torch.float32)
-    found = single.values(structures)
+    expected = predictor_of(model).values(structures)
+    found = predictor_of(copy.deepcopy(model).to(torch.float32)).values(structures)
     sizes = torch.tensor([[len(atoms)] for atoms in structures])
     tolerance = subject.tolerances.precision
     assert_close(found / sizes, expected / sizes, tolerance, "energy by atom in float32")

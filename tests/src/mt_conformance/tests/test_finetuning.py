@@ -1,7 +1,5 @@
 """Fine-tuning by each method that an architecture names in its capabilities."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import Any
@@ -9,16 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from mt_conformance.inputs import (
-    ENERGY,
-    ETHANOL,
-    Ability,
-    Examples,
-    Subject,
-    epochs,
-    needs,
-    several_targets,
-)
+from mt_conformance.inputs import ENERGY, ETHANOL, Examples, Subject, abilities, needs
 from mt_conformance.runs import Run, Runs, train
 from mt_conformance.tests.comparing import assert_close, assert_finite
 from mt_conformance.tests.test_interruption import check_same
@@ -28,31 +17,20 @@ NUM_EPOCHS = 3
 NOT_IN_THE_REFERENCE = slice(60, 80)
 
 
-def method(name: str) -> Ability:
-    """The architecture can be fine-tuned by this method."""
-    return lambda capabilities: name in capabilities["finetuning"]
-
-
 METHODS = [
-    pytest.param(name, marks=needs(epochs, method(name))) for name in ("full", "heads", "lora")
+    pytest.param(name, marks=needs(abilities.epochs, abilities.finetuning(name)))
+    for name in ("full", "heads", "lora")
 ]
 FREEZING = METHODS[1:]
 
 
 def finetuning_options(
-    runs: Runs,
-    folder: Path,
-    name: str,
-    target: str = ENERGY,
-    inherit_heads: dict[str, str] | None = None,
-    **training: Any,
+    runs: Runs, folder: Path, name: str, target: str = ENERGY, **training: Any
 ) -> dict[str, Any]:
     """Three epochs by a method, from the reference, on structures that it has not seen."""
     runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
     hypers = {"num_epochs": NUM_EPOCHS, "batch_size": 4, "checkpoint_interval": 1} | training
     hypers["finetune"] = {"read_from": str(runs.reference().checkpoint), "method": name}
-    if inherit_heads is not None:
-        hypers["finetune"]["inherit_heads"] = inherit_heads
     return runs.options(runs.energy_set("new.xyz", target, quantity="energy"), **hypers)
 
 
@@ -114,17 +92,14 @@ def test_frozen_weights_keep_their_bits(runs: Runs, subject: Subject, name: str)
     assert trained, f"'{name}' has changed no parameter"
 
 
-@needs(epochs, method("heads"), several_targets)
-def test_heads_on_a_new_target_leave_the_old_one(
-    runs: Runs, examples: Examples, tmp_path: Path
-) -> None:
+@needs(abilities.epochs, abilities.finetuning("heads"), abilities.several_targets)
+def test_heads_on_a_new_target_leave_the_old_one(runs: Runs, tmp_path: Path) -> None:
     """With `heads`, a new target gets a head, and the old target is predicted as before, exactly.
 
-    IF IT FAILS: `restart` has to add a head for the new target, and nothing that both share may
-    train.
+    IF IT FAILS: `restart` must add a head for the new target, and leave alone what both share.
     """
     train(tmp_path, finetuning_options(runs, tmp_path, "heads", NEW))
-    structures = examples.ethanol(3)
+    structures = runs.examples.ethanol(3)
     before, after = runs.reference().exported(), Run(tmp_path).exported()
     assert NEW in after.outputs, f"the outputs are {sorted(after.outputs)}"
     new, old = after.values(structures, NEW), after.values(structures)
@@ -132,16 +107,14 @@ def test_heads_on_a_new_target_leave_the_old_one(
     assert not torch.equal(new, old), "the new target is the old one"
 
 
-@needs(epochs, method("heads"), several_targets)
+@needs(abilities.epochs, abilities.finetuning("heads"), abilities.several_targets)
 def test_heads_are_inherited(runs: Runs, examples: Examples, tmp_path: Path) -> None:
     """`inherit_heads` gives a new target the head of an old one, before anything is trained.
 
     IF IT FAILS: copy head, scale and composition; only the composition is then fitted again.
     """
-    inherit = {NEW: ENERGY}
-    options = finetuning_options(
-        runs, tmp_path, "heads", NEW, inherit, num_epochs=1, learning_rate=1e-12
-    )
+    options = finetuning_options(runs, tmp_path, "heads", NEW, num_epochs=1, learning_rate=1e-12)
+    options["architecture"]["training"]["finetune"]["inherit_heads"] = {NEW: ENERGY}
     train(tmp_path, options)
     structures, model = examples.ethanol(5), Run(tmp_path).exported()
     difference = model.values(structures, NEW) - model.values(structures)

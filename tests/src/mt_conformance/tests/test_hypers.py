@@ -1,12 +1,10 @@
 """Hypers: their defaults, their schema, and what is refused."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
 
-from mt_conformance.inputs import Subject, distributed, needs
+from mt_conformance.inputs import Subject, abilities, needs
 from mt_conformance.providing import not_provided
 from mt_shared.errors import OptionsError
 from mt_shared.options import UNSET, Hyper, hyper_table, merge_hypers, resolve_hypers
@@ -55,11 +53,10 @@ def test_every_hyper_has_a_default(with_schema: Subject) -> None:
 
 
 def _lacking(hyper: Hyper) -> list[str]:
-    bounded = bool(hyper.bounds) or not hyper.kind.startswith(NUMBERS)
     there = {
         "description": hyper.description.strip(),
         "type": hyper.kind != WITHOUT_TYPE,
-        "bounds": bounded,
+        "bounds": hyper.bounds or not hyper.kind.startswith(NUMBERS),
     }
     return [what for what, is_there in there.items() if not is_there]
 
@@ -106,7 +103,7 @@ def test_finetuning_methods_can_be_chosen(with_schema: Subject) -> None:
         )
 
 
-@needs(distributed)
+@needs(abilities.distributed)
 def test_distributed_training_can_be_chosen(with_schema: Subject) -> None:
     """With `distributed: true` in `capabilities.yaml` the schema accepts that hyper.
 

@@ -1,26 +1,12 @@
 """A training that is stopped and continued is a training that was not stopped."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 
 import pytest
 
-from mt_conformance.inputs import epochs, needs
-from mt_conformance.runs import (
-    KILLED,
-    NUM_EPOCHS,
-    OPTIONS,
-    UNDISTURBED,
-    Run,
-    Runs,
-    kill_again_and_again,
-    mt,
-    read_stopped,
-    stop_within_an_epoch,
-    write_options,
-)
+from mt_conformance.inputs import abilities, needs
+from mt_conformance.runs import NUM_EPOCHS, OPTIONS, Run, Runs, mt, stopped_training, write_options
 from mt_conformance.tests.comparing import differences
 
 SIGTERM_STATUS = 128 + signal.SIGTERM
@@ -48,13 +34,13 @@ def stopped_and_continued(runs: Runs, number: signal.Signals) -> Run:
 
     def make(folder: Path) -> None:
         write_options(folder / OPTIONS, runs.reference_options(folder))
-        stop_within_an_epoch(folder, number)
+        stopped_training.stop_within_an_epoch(folder, number)
         mt("train", OPTIONS, "--restart", "auto", folder=folder).check()
 
     return runs.get(number.name, make)
 
 
-@needs(epochs)
+@needs(abilities.epochs)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 def test_restart_equals_no_restart(runs: Runs, number: signal.Signals) -> None:
     """Stopped within an epoch and continued in a new process: the same numbers, bit for bit.
@@ -63,19 +49,18 @@ def test_restart_equals_no_restart(runs: Runs, number: signal.Signals) -> None:
     schedule, random state, averages, the place in the epoch, the best model.
     """
     run = stopped_and_continued(runs, number)
-    stopped = read_stopped(run.folder)
+    stopped = stopped_training.read_stopped(run.folder)
     assert stopped.num_epochs < NUM_EPOCHS, f"it was not stopped in time:\n{stopped.said}"
     check_same(run, runs.reference())
 
 
-@needs(epochs)
+@needs(abilities.epochs)
 def test_sigterm_saves_and_leaves(runs: Runs) -> None:
     """SIGTERM ends a training with status 143, a checkpoint, and a line that says how to go on.
 
-    IF IT FAILS: raise `mt_shared.contract.Interrupted` once the state is saved, and do not
-    catch it.
+    IF IT FAILS: raise `mt_shared.contract.Interrupted` once all is saved, and do not catch it.
     """
-    stopped = read_stopped(stopped_and_continued(runs, signal.SIGTERM).folder)
+    stopped = stopped_training.read_stopped(stopped_and_continued(runs, signal.SIGTERM).folder)
     said = stopped.said
     assert "Traceback" not in said, f"a traceback is shown:\n{said}"
     assert stopped.status == SIGTERM_STATUS, f"the status is {stopped.status}, not 143:\n{said}"
@@ -84,21 +69,21 @@ def test_sigterm_saves_and_leaves(runs: Runs) -> None:
 
 
 @pytest.mark.slow
-@needs(epochs)
+@needs(abilities.epochs)
 def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     """Killed at 20 random moments, `--restart auto` finds a whole checkpoint each time.
 
     IF IT FAILS: write checkpoints with `mt_shared.contract.write_checkpoint`, which leaves the old
     file or the new one, and keep the one before until the new one is whole.
     """
-    for name in (UNDISTURBED, KILLED):
+    for name in (stopped_training.UNDISTURBED, stopped_training.KILLED):
         (tmp_path / name).mkdir()
         hypers = {"num_epochs": 80, "batch_size": 4, "checkpoint_interval": 1}
         options = runs.energy_options(slice(20), tmp_path / name, **hypers)
         # a training whose every moment counts ends with its last checkpoint
         options["final_eval"] = False
         write_options(tmp_path / name / OPTIONS, options)
-    *kills, last = kill_again_and_again(tmp_path, runs.subject.name, NUM_KILLS)
+    *kills, last = stopped_training.kill_again_and_again(tmp_path, runs.subject.name, NUM_KILLS)
     failed = [f"attempt {kill['number']}:\n{kill['said']}" for kill in kills if kill["status"]]
     assert not failed, f"a training that was to be killed failed by itself, {failed[0]}"
     assert len(kills) == NUM_KILLS, f"the training ended after {len(kills)} kills; make it longer"
@@ -110,4 +95,6 @@ def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     fresh = [said for said in going if "Going on from" not in said]
     assert not fresh, f"it began anew instead of going on:\n{fresh[0]}"
     assert last["status"] == 0, f"the restart after the last kill failed:\n{last['said']}"
-    check_same(Run(tmp_path / KILLED), Run(tmp_path / UNDISTURBED))
+    check_same(
+        Run(tmp_path / stopped_training.KILLED), Run(tmp_path / stopped_training.UNDISTURBED)
+    )

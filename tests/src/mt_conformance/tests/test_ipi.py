@@ -1,17 +1,15 @@
 """The exported file in a second engine: i-PI, through its metatomic driver."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mt_conformance.inputs import Examples, double_precision, forces, needs
+from mt_conformance.inputs import Examples, abilities, needs
 from mt_conformance.runs import Gradients, IpiResults, Run, Runs, read_ipi_results, run_in_ipi
 from mt_conformance.tests.comparing import assert_close
 
-pytestmark = needs(forces)
+pytestmark = needs(abilities.forces)
 
 TOLERANCE = 1e-5
 """i-PI has eight digits in its files, and constants of nature of its own."""
@@ -22,7 +20,7 @@ MOST_DRIFT = 0.05
 @pytest.fixture
 def potential(runs: Runs) -> Run:
     """A trained potential, in float64 where that is supported."""
-    return runs.potential(64 if double_precision(runs.subject.capabilities) else 32)
+    return runs.potential(64 if abilities.double_precision(runs.subject.capabilities) else 32)
 
 
 @pytest.fixture
@@ -54,8 +52,7 @@ def test_energies_in_ipi(results: IpiResults, expected: Gradients) -> None:
 def test_forces_in_ipi(results: IpiResults, expected: Gradients) -> None:
     """i-PI gets the forces that the model has anywhere else.
 
-    IF IT FAILS: as for the energies; the driver takes the derivative by positions and by strain at
-    once.
+    IF IT FAILS: as for the energies; the driver derives by positions and by strain at once.
     """
     assert_close(results.forces, expected.forces, TOLERANCE, "forces in i-PI")
 

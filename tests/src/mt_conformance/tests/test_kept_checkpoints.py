@@ -1,7 +1,5 @@
 """Checkpoints of every version, which a package keeps in its folder ``checkpoints``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,7 @@ import pytest
 import torch
 
 from mt_conformance.inputs import Subject
-from mt_conformance.regression import (
-    FOLDER,
-    kept_model,
-    upgraded,
-    version_of,
-)
+from mt_conformance.regression import FOLDER, kept_model, upgraded, version_of
 from mt_conformance.runs import Runs, predictor_of
 from mt_conformance.tests.comparing import leaves
 from mt_shared.contract import ModelInterface, read_checkpoint
@@ -33,12 +26,11 @@ def cluster(model: ModelInterface) -> ase.Atoms:
 
 
 def test_each_version_has_a_checkpoint(subject: Subject, runs: Runs, kept: dict[str, Path]) -> None:
-    """There is a checkpoint of each version of the model, `checkpoints/v1.ckpt` and so on, and
-    among them one of each version of the trainer.
+    """There is a checkpoint, such as `checkpoints/v1.ckpt`, of each version of model and trainer.
 
     IF IT FAILS: keep the checkpoint of a small training, such as the one that the message names,
-    before the version is released; afterwards nothing writes it any more. One for the sake of a new
-    version of the trainer is called `v1b.ckpt`.
+    before the version is released: nothing writes it afterwards. One for the sake of a new version
+    of the trainer is called `v1b.ckpt`.
     """
     model_class = subject.architecture.model_class
     there = {version_of(name) for name in kept}
@@ -80,22 +72,19 @@ def test_kept_checkpoints_load(subject: Subject, kept: dict[str, Path]) -> None:
 
 def predicted(subject: Subject, file: Path, context: str) -> torch.Tensor:
     """Energies of a model in a checkpoint, (2, 1)."""
-    dtype = subject.dtype
-    model = kept_model(subject, file, context).to(dtype)
+    model = kept_model(subject, file, context).to(subject.dtype)
     atoms = cluster(model)
-    return predictor_of(model, dtype).values([atoms, atoms[: len(atoms) // 2]])
+    return predictor_of(model).values([atoms, atoms[: len(atoms) // 2]])
 
 
-def test_saved_structure_needs_a_new_version(
-    subject: Subject, runs: Runs, kept: dict[str, Path]
-) -> None:
-    """What is saved today has the names, shapes and dtypes of the checkpoint that was kept of the
-    same version.
+def test_saved_structure_needs_a_new_version(runs: Runs, kept: dict[str, Path]) -> None:
+    """What is saved today has the names, shapes and dtypes of what was kept of the same version.
 
     IF IT FAILS: the saved structure has changed, as the message says, and checkpoints of released
     versions know nothing of it. Raise `__checkpoint_version__`, keep a checkpoint of the new
     version, and add to `upgrades.py` the function that turns old ones into new ones.
     """
+    subject = runs.subject
     name = f"v{subject.architecture.model_class.__checkpoint_version__}"
     if name not in kept:
         pytest.skip(f"there is no {FOLDER}/{name}.ckpt to compare with")

@@ -1,30 +1,19 @@
 """A model that meets atomic types it was not made for."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import ase
 import pytest
 import torch
 
-from mt_conformance.inputs import (
-    ATOMIC_TYPES,
-    ETHANOL,
-    Examples,
-    Subject,
-    dataset_info_for,
-    epochs,
-    finetuning,
-    needs,
-)
+from mt_conformance.inputs import ATOMIC_TYPES, ETHANOL, Examples, Subject, abilities, needs
 from mt_conformance.runs import Run, Runs, exported_predictor, predictor_of, train
 from mt_conformance.tests.comparing import assert_close, assert_finite, assert_identical
 from mt_shared.contract import ModelInterface
 
 NITROGEN, CHLORINE = 7, 17
 
-pytestmark = needs(finetuning)
+pytestmark = needs(abilities.finetuning())
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +21,7 @@ def larger(model: ModelInterface, subject: Subject) -> ModelInterface:
     """The model, made ready for two more atomic types, one after the other."""
     torch.manual_seed(1)
     for new in (NITROGEN, CHLORINE):
-        info = dataset_info_for(subject, tuple(sorted([*ATOMIC_TYPES, new])))
+        info = subject.dataset_info(tuple(sorted([*ATOMIC_TYPES, new])))
         model = model.restart(info)
     return model.eval()
 
@@ -45,29 +34,25 @@ def with_new_types(atoms: ase.Atoms) -> ase.Atoms:
 
 
 def test_old_types_keep_their_energies(
-    model: ModelInterface, larger: ModelInterface, subject: Subject, same: float, examples: Examples
+    model: ModelInterface, larger: ModelInterface, same: float, examples: Examples
 ) -> None:
     """Structures of the old types have the energies and forces that they had before.
 
     IF IT FAILS: every number that belongs to an atomic type must follow it to its new place, and
     nothing that is computed of old types may depend on how many types there are.
     """
-    before, after = (
-        predictor_of(each, subject.dtype).gradients(examples.both()) for each in (model, larger)
-    )
+    before, after = (predictor_of(each).gradients(examples.both()) for each in (model, larger))
     assert_close(after.energies, before.energies, same, "energies in the larger model")
     assert_close(after.forces, before.forces, same, "forces in the larger model")
 
 
-def test_new_types_have_energies(
-    larger: ModelInterface, subject: Subject, examples: Examples
-) -> None:
+def test_new_types_have_energies(larger: ModelInterface, examples: Examples) -> None:
     """A structure with the new types has a finite energy of its own.
 
     IF IT FAILS: does `restart(dataset_info)` return a model of all types, old and new?
     """
     structure = examples.ethanol()[0]
-    predictor = predictor_of(larger, subject.dtype)
+    predictor = predictor_of(larger)
     energies = predictor.values([structure, with_new_types(structure)])
     assert_finite(energies, "predicted energies")
     # more than the order of a sum does
@@ -75,7 +60,7 @@ def test_new_types_have_energies(
     assert change > 1e-6, f"nitrogen and chlorine change nothing: {change:.1e} eV"
 
 
-@needs(epochs)
+@needs(abilities.epochs)
 def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Path) -> None:
     """Fine-tuned on structures with a type that it has never seen, the exported model predicts
     those, and structures of the types that it knew.
@@ -102,17 +87,14 @@ def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Pa
 
 
 def test_larger_model_comes_back_from_its_checkpoint(
-    larger: ModelInterface, subject: Subject, examples: Examples
+    larger: ModelInterface, examples: Examples
 ) -> None:
     """A checkpoint of a model that was extended gives the same energies, to the last digit.
 
-    IF IT FAILS: does the checkpoint say in which order the model learnt its atomic types, if that
-    makes a difference?
+    IF IT FAILS: does the order in which types were learnt matter? Then keep it in the checkpoint.
     """
     structure = examples.ethanol()[0]
     structures = [structure, with_new_types(structure)]
     again = type(larger).load_checkpoint(larger.get_checkpoint(), "export").eval()
-    found, expected = (
-        predictor_of(each, subject.dtype).values(structures) for each in (again, larger)
-    )
+    found, expected = (predictor_of(each).values(structures) for each in (again, larger))
     assert_identical(found, expected)

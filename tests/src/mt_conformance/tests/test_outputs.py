@@ -1,7 +1,5 @@
 """What a model predicts, and how it is labelled."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from metatensor.torch import Labels
@@ -11,13 +9,9 @@ from mt_conformance.inputs import (
     ENERGY,
     Examples,
     Subject,
-    far_apart,
-    finite_range,
-    in_large_cell,
-    in_void,
+    abilities,
+    edge_cases,
     needs,
-    single_atom,
-    tiny_cell,
 )
 from mt_conformance.providing import not_provided
 from mt_conformance.runs import Predictor
@@ -163,19 +157,19 @@ def test_empty_selection(of_atoms: list[str], predictor: Predictor, examples: Ex
         assert len(found) == 0, f"'{name}': {len(found)} rows for an empty selection"
 
 
-def test_single_atom(subject: Subject, predictor: Predictor) -> None:
+def test_single_atom(predictor: Predictor) -> None:
     """An atom without neighbors has an energy.
 
     IF IT FAILS: let the model work with no edges at all.
     """
     for atomic_number in ATOMIC_TYPES:
-        atoms = single_atom(atomic_number)
+        atoms = edge_cases.single_atom(atomic_number)
         energy = predictor.values([atoms])
         assert energy.shape == (1, 1), f"the energy of one atom has the shape {energy.shape}"
         assert bool(torch.isfinite(energy).all()), f"its energy is {energy.item()}"
 
 
-@needs(finite_range)
+@needs(abilities.finite_range)
 def test_far_apart_adds_up(same: float, predictor: Predictor, examples: Examples) -> None:
     """Two molecules and an atom far from each other have the sum of their energies.
 
@@ -183,8 +177,10 @@ def test_far_apart_adds_up(same: float, predictor: Predictor, examples: Examples
     structure? If the model is meant to see farther, say so in `capabilities.yaml` (locality).
     """
     first, second = examples.ethanol(2)
-    atom = single_atom(8)
-    whole = predictor.values([far_apart(far_apart(atom, first), second), far_apart(first, atom)])
+    atom = edge_cases.single_atom(8)
+    two = edge_cases.far_apart(first, atom)
+    three = edge_cases.far_apart(edge_cases.far_apart(atom, first), second)
+    whole = predictor.values([three, two])
     parts = predictor.values([first, second, atom])
     expected = torch.stack([parts.sum(0), parts[0] + parts[2]])
     assert_close(whole, expected, same, "energy of parts far apart")
@@ -195,10 +191,9 @@ def test_batches_agree(
 ) -> None:
     """A structure has the same values alone, among others, and in another order.
 
-    IF IT FAILS: something leaks between structures: an index without its offset, a norm over the
-    batch, a layer in training mode.
+    IF IT FAILS: look for an index without its offset, a norm over the batch, a layer in training.
     """
-    structures = [*examples.ethanol(2), single_atom(1), *examples.ice(2)]
+    structures = [*examples.ethanol(2), edge_cases.single_atom(1), *examples.ice(2)]
     for name, target in targets.items():
         kind = "atom" if target.per_atom else "system"
         alone = torch.cat([predictor.values([atoms], name, kind) for atoms in structures])
@@ -211,17 +206,16 @@ def test_batches_agree(
         assert_close(turned, alone, same, f"'{name}' in a batch in reverse order")
 
 
-@needs(finite_range)
+@needs(abilities.finite_range)
 @pytest.mark.parametrize("directions", [1, 2], ids=["1D", "2D"])
 def test_partly_periodic(
     same: float, predictor: Predictor, examples: Examples, directions: int
 ) -> None:
     """Wires and slabs: as in a cell that is periodic everywhere, with a void in between.
 
-    IF IT FAILS: neighbors follow `pbc`, and rows of the cell are zero where it is not periodic;
-    do not invert the cell or divide by its volume.
+    IF IT FAILS: where it is not periodic, rows of the cell are zero: it has no inverse, no volume.
     """
-    partly, fully = in_void(examples.ice()[0], directions)
+    partly, fully = edge_cases.in_void(examples.ice()[0], directions)
     expected = predictor.values([fully])
     found = predictor.values([partly])
     assert_close(found, expected, same, "energy of a partly periodic structure")
@@ -233,7 +227,7 @@ def test_tiny_cell(same: float, predictor: Predictor) -> None:
     IF IT FAILS: an atom has several edges to the same neighbor, and to its own images: keep each
     edge with its cell shift, and do not identify edges by their two atoms.
     """
-    cell = tiny_cell()
+    cell = edge_cases.tiny_cell()
     # twice along each vector and three times along one: an atom and its image lie apart in each way
     found = predictor.values([cell.repeat(2), cell.repeat((3, 1, 1))])
     energy = predictor.values([cell])[0]
@@ -241,7 +235,7 @@ def test_tiny_cell(same: float, predictor: Predictor) -> None:
     assert_close(found, expected, same, "energy of supercells")
 
 
-@needs(finite_range)
+@needs(abilities.finite_range)
 def test_large_cell(same: float, predictor: Predictor, examples: Examples) -> None:
     """A molecule in a huge periodic cell has the energy that it has without a cell.
 
@@ -249,7 +243,7 @@ def test_large_cell(same: float, predictor: Predictor, examples: Examples) -> No
     volume or laid on a grid of a fixed number of points.
     """
     molecule = examples.ethanol()[0]
-    found = predictor.values([in_large_cell(molecule)])
+    found = predictor.values([edge_cases.in_large_cell(molecule)])
     expected = predictor.values([molecule])
     assert_close(found, expected, same, "energy of a molecule in a large cell")
 
@@ -274,9 +268,7 @@ def test_features(
         assert bool(torch.isfinite(block.values).all()), f"'{name}' is not finite"
 
 
-def test_several_outputs_at_once(
-    same: float, targets: Targets, predictor: Predictor, examples: Examples
-) -> None:
+def test_several_outputs_at_once(same: float, predictor: Predictor, examples: Examples) -> None:
     """Everything asked for in one call is what it is when asked for alone.
 
     IF IT FAILS: does one output change a tensor in place that another one reads?

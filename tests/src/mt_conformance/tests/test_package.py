@@ -1,7 +1,5 @@
 """What an architecture's package has to bring along."""
 
-from __future__ import annotations
-
 import json
 import re
 from importlib.metadata import metadata
@@ -43,8 +41,7 @@ def test_version_is_that_of_the_distribution(subject: Subject) -> None:
     """`__about__.py` holds the version of the distribution.
 
     IF IT FAILS: write `__version__` in `__about__.py`, and let `pyproject.toml` read it from there
-    (`dynamic = ["version"]`). Has an editable installation seen a new version since it was made?
-    Install it again.
+    (`dynamic = ["version"]`). After a new version, make an editable installation again.
     """
     version = _version_in(subject)
     assert version == subject.entry.version, (
@@ -65,8 +62,7 @@ def _version_in(subject: Subject) -> str:
 def test_readme_is_in_the_distribution(subject: Subject) -> None:
     """The metadata carry a summary and a README: what the package is for, and why.
 
-    IF IT FAILS: write `readme = "README.md"` and a `description` into `pyproject.toml`, and install
-    the package again.
+    IF IT FAILS: name `readme` and `description` in `pyproject.toml`, and install the package again.
     """
     # a header, or the body of the metadata file
     found: Any = metadata(subject.entry.distribution)
@@ -152,8 +148,7 @@ def test_references_are_given(subject: Subject) -> None:
 def test_capabilities_agree_with_the_model(subject: Subject) -> None:
     """`capabilities.yaml` names the devices and dtypes of the model class, in the same order.
 
-    IF IT FAILS: make `devices` and `dtypes` there equal to `__supported_devices__` and
-    `__supported_dtypes__`.
+    IF IT FAILS: make them equal to `__supported_devices__` and `__supported_dtypes__`.
     """
     if subject.entry.capabilities is None:
         not_provided(CAPABILITIES, subject.name)

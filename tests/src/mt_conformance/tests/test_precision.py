@@ -1,30 +1,23 @@
 """Every dtype and device that an architecture names."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 
 import pytest
 import torch
 
-from mt_conformance.inputs import (
-    ENERGY,
-    Examples,
-    Subject,
-    names_device,
-    names_dtype,
-    needs,
-)
+from mt_conformance.inputs import ENERGY, Examples, Subject, abilities, needs
 from mt_conformance.runs import exported_predictor, predictor_of
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface
 
 DTYPES = [
-    pytest.param(name, marks=needs(names_dtype(name)))
+    pytest.param(name, marks=needs(abilities.dtype(name)))
     for name in ("float16", "bfloat16", "float32", "float64")
 ]
-DEVICES = [pytest.param(name, marks=needs(names_device(name))) for name in ("cuda", "mps", "xpu")]
+DEVICES = [
+    pytest.param(name, marks=needs(abilities.device(name))) for name in ("cuda", "mps", "xpu")
+]
 
 
 @pytest.mark.parametrize("name", DTYPES)
@@ -57,8 +50,8 @@ def test_devices_agree(
     # some devices have no float64
     dtype = subject.architecture.model_class.__supported_dtypes__[0]
     copied = copy.deepcopy(model).to(dtype)
-    expected = predictor_of(copied, dtype).values(structures)
-    found = replace(predictor_of(copied.to(device), dtype), device=device).values(structures)
+    expected = predictor_of(copied).values(structures)
+    found = replace(predictor_of(copied.to(device)), device=device).values(structures)
     sizes = torch.tensor([[len(atoms)] for atoms in structures])
     tolerance = subject.tolerances.precision
     assert_close(found / sizes, expected / sizes, tolerance, f"energy by atom on {device}")

@@ -1,7 +1,5 @@
 """The option ``zbl``: repulsion of nuclei (Ziegler, Biersack, Littmark) as a baseline."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,17 +13,13 @@ from mt_conformance.inputs import (
     Examples,
     SharedFolders,
     Subject,
-    dataset_info_for,
-    double_precision,
-    epochs,
-    forces,
+    abilities,
+    edge_cases,
     labelled,
     needs,
     needs_option,
     new_model,
     repulsion,
-    stress,
-    tiny_cell,
 )
 from mt_conformance.runs import Predictor, Runs, predictor_of, train
 from mt_conformance.tests.comparing import assert_close
@@ -77,8 +71,7 @@ def repelling(subject: Subject) -> Subject:
 @pytest.fixture(scope="session")
 def with_repulsion(repelling: Subject) -> Predictor:
     """A model with random weights, those of the model without."""
-    model = new_model(repelling, dataset_info_for(repelling))
-    return predictor_of(model, repelling.dtype)
+    return predictor_of(new_model(repelling))
 
 
 @pytest.fixture(scope="session")
@@ -86,16 +79,16 @@ def repelling_runs(repelling: Subject, examples: Examples, shared_folders: Share
     return Runs(repelling, examples, shared_folders)
 
 
-@needs(double_precision)
+@needs(abilities.double_precision)
 @pytest.mark.parametrize("symbols", PAIRS)
 def test_adds_the_published_repulsion(
-    subject: Subject, with_repulsion: Predictor, model: ModelInterface, symbols: str
+    with_repulsion: Predictor, model: ModelInterface, symbols: str
 ) -> None:
     """Two atoms near each other have the published energy more than without the option.
 
     IF IT FAILS: hand `hypers["zbl"]` to `BaseModel`, and let its `forward` be.
     """
-    without = predictor_of(model, subject.dtype)
+    without = predictor_of(model)
     structures = [pair(symbols, distance) for distance in NEAR]
     found = (with_repulsion.values(structures) - without.values(structures))[:, 0]
     numbers = structures[0].numbers
@@ -103,7 +96,7 @@ def test_adds_the_published_repulsion(
     assert_close(found, expected, 1e-8, f"repulsion of {symbols}")
 
 
-@needs(forces, double_precision)
+@needs(abilities.forces, abilities.double_precision)
 def test_forces_of_the_repulsion_are_derivatives(
     subject: Subject, with_repulsion: Predictor, examples: Examples
 ) -> None:
@@ -115,7 +108,7 @@ def test_forces_of_the_repulsion_are_derivatives(
     check_forces(subject, with_repulsion, squeezed(examples.ethanol()[0]))
 
 
-@needs(stress, double_precision)
+@needs(abilities.stress, abilities.double_precision)
 def test_stress_of_the_repulsion_is_a_derivative(
     subject: Subject, with_repulsion: Predictor
 ) -> None:
@@ -123,26 +116,21 @@ def test_stress_of_the_repulsion_is_a_derivative(
 
     IF IT FAILS: as for the forces; are the edges across the boundary there?
     """
-    atoms = tiny_cell()
+    atoms = edge_cases.tiny_cell()
     atoms.set_cell(CRUSH * atoms.cell.array, scale_atoms=True)
     check_stress(subject, with_repulsion, atoms)
 
 
-@needs(forces)
+@needs(abilities.forces)
 @pytest.mark.parametrize("symbols", PAIRS)
 def test_trained_model_repels(repelling_runs: Runs, symbols: str) -> None:
-    """After a training and in the exported file, two atoms brought together repel each other,
-    with an energy near the published one.
+    """After training and export, two atoms repel each other with nearly the published energy.
 
     IF IT FAILS: the first test of this file says whether the model has a repulsion at all. If it
     has, something else in the model grows without bounds where atoms meet.
     """
-
-    def make(folder: Path) -> None:
-        options = repelling_runs.energy_options(slice(12), folder, num_epochs=2, batch_size=2)
-        train(folder, options)
-
-    predictor = repelling_runs.get("repelling", make).exported()
+    run = repelling_runs.potential_for("repelling", slice(12), num_epochs=2, batch_size=2)
+    predictor = run.exported()
     distances = np.geomspace(NEAR[0], NEAR[-1], 12)
     found = predictor.gradients([pair(symbols, distance) for distance in (*distances, APART)])
     # what the two atoms have apart is no repulsion
@@ -157,9 +145,7 @@ def test_trained_model_repels(repelling_runs: Runs, symbols: str) -> None:
     np.testing.assert_allclose(energies, expected, rtol=0.05, err_msg=what)
 
 
-def test_labels_that_are_repulsion_leave_nothing_to_learn(
-    repelling_runs: Runs, examples: Examples
-) -> None:
+def test_labels_that_are_repulsion_leave_nothing_to_learn(repelling_runs: Runs) -> None:
     """Trained on energies and forces of the repulsion alone, the model is exact at once.
 
     IF IT FAILS: take the repulsion off the labels before anything is fitted to them:
@@ -168,7 +154,7 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(
     capabilities = repelling_runs.subject.capabilities
 
     def make(folder: Path) -> None:
-        molecules = [squeezed(atoms) for atoms in examples.ethanol(10)]
+        molecules = [squeezed(atoms) for atoms in repelling_runs.examples.ethanol(10)]
         frames = [labelled(atoms, *repulsion(atoms)) for atoms in molecules]
         ase.io.write(folder / "squeezed.xyz", frames, format="extxyz")
         data = repelling_runs.energy_set("squeezed.xyz")
@@ -176,10 +162,10 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(
         train(folder, options)
 
     run = repelling_runs.get("only-repulsion", make)
-    quantity = "forces" if forces(capabilities) else ENERGY
+    quantity = "forces" if abilities.forces(capabilities) else ENERGY
     error, baseline = run.errors(quantity)
     found = {"the model": error}
-    if epochs(capabilities):
+    if abilities.epochs(capabilities):
         # the trainer takes the repulsion off the validation set by itself
         found["validation"] = run.column(f"^val {quantity} RMSE")[-1]
     for where, error in found.items():

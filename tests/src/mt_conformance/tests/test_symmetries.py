@@ -1,20 +1,9 @@
 """Symmetries that an architecture keeps by construction, or learns, on the exported model."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from mt_conformance.inputs import (
-    GUISES,
-    Examples,
-    Subject,
-    augmented,
-    exact,
-    forces,
-    needs,
-    rotated,
-)
+from mt_conformance.inputs import GUISES, Examples, Subject, abilities, needs, rotated
 from mt_conformance.runs import NUM_LEARNT, Predictor, Runs
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.contract import ModelInterface
@@ -23,24 +12,21 @@ NUM_ROTATIONS = 5
 # which cell describes a crystal is a choice of whoever writes it down, for every model
 BY_CONSTRUCTION = ["translation", "rotation", "inversion", "permutation"]
 SYMMETRIES = [
-    pytest.param(name, marks=needs(exact(name)) if name in BY_CONSTRUCTION else [], id=name)
+    pytest.param(
+        name, marks=needs(abilities.symmetry(name)) if name in BY_CONSTRUCTION else [], id=name
+    )
     for name in GUISES
 ]
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_values_stay(
-    same: float,
-    model: ModelInterface,
-    exported: Predictor,
-    examples: Examples,
-    symmetry: str,
+    same: float, model: ModelInterface, exported: Predictor, examples: Examples, symmetry: str
 ) -> None:
     """Scalar targets of structures and atoms are the same in another guise of the structure.
 
-    IF IT FAILS: look for positions that are used other than through edge vectors, directions that
-    are not contracted, or sums that depend on order; or name the symmetry `none` in
-    `capabilities.yaml`.
+    IF IT FAILS: look for positions used other than through edge vectors, directions not contracted,
+    sums that depend on order; or name the symmetry `none` in `capabilities.yaml`.
     """
     structures = examples.both(1, 1)
     for name, target in model.dataset_info.targets.items():
@@ -55,13 +41,12 @@ def test_values_stay(
             assert_close(found, expected, same, what)
 
 
-@needs(forces)
+@needs(abilities.forces)
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_forces_follow(same: float, exported: Predictor, examples: Examples, symmetry: str) -> None:
     """Forces turn with the structure and belong to the same atoms.
 
-    IF IT FAILS: the energies agree, so that the derivatives are wrong: look at custom backward
-    functions and at detached tensors.
+    IF IT FAILS: and the energies agree, look at custom backward functions and detached tensors.
     """
     for atoms in examples.both(1, 1):
         guise = GUISES[symmetry](atoms)
@@ -73,7 +58,7 @@ def test_forces_follow(same: float, exported: Predictor, examples: Examples, sym
         assert_close(found, expected, same, what)
 
 
-@needs(augmented("rotation"), forces)
+@needs(abilities.symmetry("rotation", "augmentation"), abilities.forces)
 def test_augmentation_teaches_rotations(runs: Runs, subject: Subject, examples: Examples) -> None:
     """After a training with augmentation, forces on turned structures of the training set are
     nearly as good as in the guise that is in the file.

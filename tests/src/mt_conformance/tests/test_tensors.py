@@ -1,7 +1,5 @@
 """Vectors and spherical tensors, where an architecture names them among its targets."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import ase
@@ -14,10 +12,9 @@ from mt_conformance.inputs import (
     GUISES,
     Examples,
     Subject,
+    abilities,
     block_of,
     blocks_of,
-    epochs,
-    names_target,
     needs,
     new_model,
     turned,
@@ -35,7 +32,7 @@ TYPES: dict[str, TargetType] = {
 }
 
 # a fit in closed form has no random weights, and the suite has no tensors to fit it to
-pytestmark = needs(epochs)
+pytestmark = needs(abilities.epochs)
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Tensors:
     scope="session",
     params=[
         pytest.param(
-            (kind, samples), marks=needs(names_target(kind, samples)), id=f"{kind}-{samples}"
+            (kind, samples), marks=needs(abilities.target(kind, samples)), id=f"{kind}-{samples}"
         )
         for kind in TYPES
         for samples in ("system", "atom")
@@ -106,8 +103,7 @@ def test_tensors_are_not_zero(tensors: Tensors, examples: Examples) -> None:
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_tensors_follow(same: float, tensors: Tensors, examples: Examples, symmetry: str) -> None:
-    """Tensors turn with the structure, are inverted by their parity, and stay where the structure
-    is moved, numbered or folded otherwise.
+    """Tensors turn with the structure, are inverted by parity, and stay in every other guise.
 
     IF IT FAILS: a spherical tensor has its components in the order of m from -l to l (for l = 1: y,
     z, x), and with `o3_sigma` 1 the parity (-1)^l; a vector changes its sign in an inversion.

@@ -1,7 +1,5 @@
 """Training by the command ``mt train``."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
@@ -15,33 +13,20 @@ from mt_conformance.inputs import (
     OF_STRUCTURE,
     Examples,
     Subject,
-    epochs,
-    finetuning,
-    forces,
+    abilities,
     labelled,
-    molecules,
     needs,
     set_comment,
-    several_targets,
-    targets_of_atoms,
 )
-from mt_conformance.runs import (
-    OPTIONS,
-    Run,
-    Runs,
-    mt,
-    train,
-    write_options,
-)
+from mt_conformance.runs import OPTIONS, Run, Runs, mt, train, write_options
 from mt_conformance.tests.comparing import assert_close, assert_finite, differences
 
 
-@needs(epochs)
+@needs(abilities.epochs)
 def test_loss_falls(runs: Runs) -> None:
     """The loss on the training set is lower in the last epoch than in the first.
 
-    IF IT FAILS: do all parameters get a gradient, and is the learning rate of the tiny hypers
-    sensible?
+    IF IT FAILS: do all parameters get a gradient? Is the learning rate of the tiny hypers sensible?
     """
     losses = runs.reference().column("train loss")
     assert losses[-1] < losses[0], f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
@@ -50,11 +35,10 @@ def test_loss_falls(runs: Runs) -> None:
 def test_tiny_set_is_learnt(runs: Runs, subject: Subject) -> None:
     """A few structures are learnt nearly by heart.
 
-    IF IT FAILS: something cannot be learnt: a part without gradients, too strong a smoothing, a
-    model too small (`HYPERS`, `NUM_EPOCHS_TO_LEARN` and `TOLERANCES["learnt"]` in
-    `conformance.py`).
+    IF IT FAILS: a part has no gradients, the smoothing is too strong, or the model too small: see
+    `HYPERS`, `NUM_EPOCHS_TO_LEARN` and `TOLERANCES["learnt"]` in `conformance.py`.
     """
-    quantity = "forces" if forces(subject.capabilities) else ENERGY
+    quantity = "forces" if abilities.forces(subject.capabilities) else ENERGY
     model, baseline = runs.learnt().errors(quantity)
     allowed = subject.tolerances.learnt * baseline
     assert model <= allowed, (
@@ -64,7 +48,7 @@ def test_tiny_set_is_learnt(runs: Runs, subject: Subject) -> None:
     )
 
 
-@needs(forces)
+@needs(abilities.forces)
 def test_forces_are_better_than_none(runs: Runs) -> None:
     """After some epochs, forces of structures in training are better than none at all.
 
@@ -74,14 +58,14 @@ def test_forces_are_better_than_none(runs: Runs) -> None:
     assert model < baseline, f"the error of the forces is {model:.4g}, of no forces {baseline:.4g}"
 
 
-def test_composition_is_learnt_exactly(runs: Runs, subject: Subject) -> None:
+def test_composition_is_learnt_exactly(runs: Runs, examples: Examples) -> None:
     """Energies that are a sum over atoms of a number for each element are predicted, forces are
     zero, after one epoch and in structures that were not trained on.
 
     IF IT FAILS: fit the composition by least squares and add it to the predictions, and scale what
     the rest of the model adds by what is left to learn: nothing.
     """
-    structures, labels = molecules()
+    structures, labels = examples.molecules()
 
     def make(folder: Path) -> None:
         frames = [
@@ -93,13 +77,12 @@ def test_composition_is_learnt_exactly(runs: Runs, subject: Subject) -> None:
         train(folder, options)
 
     found = runs.get("composition", make).exported().values(structures)[:, 0]
-    tolerance = subject.tolerances.precision
+    tolerance = runs.subject.tolerances.precision
     assert_close(found, labels, tolerance, "energies that follow from the composition")
 
 
 def test_seed_gives_the_same_numbers(runs: Runs) -> None:
-    """Two trainings with one seed have the same losses to the last digit, and the same weights;
-    two fits to the same data the same errors.
+    """Two trainings (or fits) with one seed have the same losses and weights, to the last digit.
 
     IF IT FAILS: take all randomness from torch's global generator, or from one that is made of
     the seed; none from the time, from sets or from hashes.
@@ -110,35 +93,30 @@ def test_seed_gives_the_same_numbers(runs: Runs) -> None:
     assert not different, f"the checkpoints differ in {different[:5]}"
 
 
-def test_missing_labels_are_masked(
-    runs: Runs, subject: Subject, examples: Examples, tmp_path: Path
-) -> None:
+def test_missing_labels_are_masked(runs: Runs, tmp_path: Path) -> None:
     """With `allow_missing`, labels that are NaN teach nothing and harm nothing.
 
     IF IT FAILS: leave out what is NaN before reducing the loss; NaN times zero is NaN.
     """
-    options = with_nan(runs, examples, tmp_path, allow_missing=True)
-    train(tmp_path, options)
-    energies = Run(tmp_path).exported().values(examples.ethanol(5))
+    train(tmp_path, with_nan(runs, tmp_path, allow_missing=True))
+    energies = Run(tmp_path).exported().values(runs.examples.ethanol(5))
     assert_finite(energies, "predicted energies")
     # the labels are all near -310 eV
     assert float(energies.max()) < -200.0, f"predicted energies: {energies.flatten().tolist()}"
 
 
-def test_missing_labels_are_refused(runs: Runs, examples: Examples, tmp_path: Path) -> None:
+def test_missing_labels_are_refused(runs: Runs, tmp_path: Path) -> None:
     """Without `allow_missing`, a label that is NaN stops the training, with the frame's number.
 
     IF IT FAILS: does the trainer read files by itself? The label table is made before it runs.
     """
-    write_options(tmp_path / OPTIONS, with_nan(runs, examples, tmp_path, allow_missing=False))
+    write_options(tmp_path / OPTIONS, with_nan(runs, tmp_path, allow_missing=False))
     mt("train", OPTIONS, folder=tmp_path).check_refused("NaN", "frame 2", "energy")
 
 
-def with_nan(
-    runs: Runs, examples: Examples, folder: Path, allow_missing: bool
-) -> dict[str, object]:
+def with_nan(runs: Runs, folder: Path, allow_missing: bool) -> dict[str, object]:
     """The options of a training on a file where the energy of frame 2 is NaN."""
-    frames = examples.frames(ETHANOL)[:10]
+    frames = runs.examples.frames(ETHANOL)[:10]
     word = next(word for word in frames[2].splitlines()[1].split() if word.startswith("energy="))
     frames[2] = set_comment(frames[2], word, "energy=NaN")
     (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
@@ -146,7 +124,7 @@ def with_nan(
     return runs.options(data, num_epochs=2, batch_size=2)
 
 
-@needs(several_targets)
+@needs(abilities.several_targets)
 def test_several_targets(runs: Runs) -> None:
     """Several targets are trained at once, one of them lacking a label; each gets an error.
 
@@ -158,7 +136,7 @@ def test_several_targets(runs: Runs) -> None:
         assert math.isfinite(model), f"the error of '{quantity}' is {model}"
 
 
-@needs(several_targets, targets_of_atoms)
+@needs(abilities.several_targets, abilities.targets_of_atoms)
 def test_target_of_atoms(runs: Runs) -> None:
     """A target of each atom is trained, and predicted better than by a mean of each element.
 
@@ -170,7 +148,7 @@ def test_target_of_atoms(runs: Runs) -> None:
     )
 
 
-@needs(epochs, finetuning)
+@needs(abilities.epochs, abilities.finetuning())
 def test_finetuning_starts_from_what_is_known(runs: Runs, tmp_path: Path) -> None:
     """The first epoch of fine-tuning is better than the first epoch from scratch.
 

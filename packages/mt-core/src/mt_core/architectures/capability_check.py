@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mt_core.architectures.capability_words import Capabilities
 from mt_shared.errors import ArchitectureError
 from mt_shared.options import GRADIENT_OF, TargetSpec
 from mt_shared.registry import ArchitectureEntry, installed
 
-# mt list comes by here, and has no use for options
 if TYPE_CHECKING:
+    # the door of this folder is opened by quick commands, which have no options to parse
     from mt_core.options import TrainingOptions
 
 
@@ -19,12 +18,8 @@ def check_capabilities(entry: ArchitectureEntry, options: TrainingOptions) -> No
     """Refuse what the architecture's ``capabilities.yaml`` does not name.
 
     Without that file nothing is refused here: model and trainer check their data themselves.
-
-    :raises ArchitectureError: names all of it, and the installed architectures that could do it
     """
-    if entry.capabilities is None:
-        return
-    lacking = list(missing(entry.capabilities, options))
+    lacking = [] if entry.capabilities is None else list(missing(entry.capabilities, options))
     if not lacking:
         return
     able = [
@@ -39,9 +34,9 @@ def check_capabilities(entry: ArchitectureEntry, options: TrainingOptions) -> No
     )
 
 
-def missing(capabilities: Capabilities, options: TrainingOptions) -> Iterator[str]:
+def missing(capabilities: dict[str, Any], options: TrainingOptions) -> Iterator[str]:
     """What the options ask for and the capabilities do not name, in words."""
-    targets = {target.name: target for spec in options.specs for target in spec.targets}
+    targets = options.targets
     if len(targets) > 1 and not capabilities["multiple_targets"]:
         yield f"several targets ({', '.join(targets)})"
     for target in targets.values():
@@ -66,7 +61,7 @@ def missing(capabilities: Capabilities, options: TrainingOptions) -> Iterator[st
             )
 
 
-def _missing_of_target(capabilities: Capabilities, target: TargetSpec) -> Iterator[str]:
+def _missing_of_target(capabilities: dict[str, Any], target: TargetSpec) -> Iterator[str]:
     # scalar, cartesian or spherical; the last two come with their rank or order below the word
     kind = target.type if isinstance(target.type, str) else next(iter(target.type))
     if target.sample_kind not in capabilities["targets"].get(kind, []):

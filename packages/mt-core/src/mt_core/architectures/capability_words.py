@@ -1,7 +1,5 @@
 """What an architecture can do, in words for people: for ``mt list`` and ``mt describe``."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mt_shared.options import WORD_OF

@@ -1,13 +1,9 @@
 """``mt conformance NAME``: the suite of mt-conformance, run in a process of its own."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,12 +17,7 @@ _CHOICE_OF_WORKERS = ("-n", "--numprocesses", "--pdb", "--collect-only", "--co")
 
 
 def run_suite(name: str, pytest_options: list[str]) -> int:
-    """Run the suite against an installed architecture.
-
-    :param pytest_options: what the user gives to pytest besides
-    :return: pytest's status; 0 where every test has passed
-    :raises ArchitectureError: the architecture or the suite is not installed
-    """
+    """Run the suite against an installed architecture; 0, pytest's status, if all have passed."""
     find_entry(name)
     # found without importing it: its tests, and torch with them, belong into the other process
     spec = find_spec(SUITE)
@@ -59,18 +50,6 @@ def run_pytest(arguments: list[str]) -> int:
     """The exit status of a process that shares our terminal, one thread for each worker."""
     # workers with as many threads as there are CPUs would wait for one another
     process = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    with _passing_on_sigterm(process) as received:
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            # pytest got it too, and ends with a summary
-            status = process.wait()
-    return 128 + received[0] if received else status
-
-
-@contextmanager
-def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Tell the process to end when we are told to; yields the signals that have come."""
     received: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
@@ -80,6 +59,10 @@ def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]
 
     before = signal.signal(signal.SIGTERM, pass_on)
     try:
-        yield received
+        status = process.wait()
+    except KeyboardInterrupt:
+        # pytest got it too, and ends with a summary
+        status = process.wait()
     finally:
         signal.signal(signal.SIGTERM, before)
+    return 128 + received[0] if received else status

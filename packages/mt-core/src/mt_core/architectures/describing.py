@@ -4,15 +4,13 @@ All of it is read off metadata, data files and source; nothing is imported, so t
 dependencies are missing is described as well, and a broken one with its error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from textwrap import indent
 
 from mt_core.architectures.capability_words import capability_words
 from mt_core.architectures.installed import find_entry, look_up_entry
 from mt_core.architectures.lifecycle import notice, stage_of
-from mt_core.console import labelled, terminal_width, wrapped
+from mt_core.architectures.terminal import labelled, terminal_width, wrapped
 from mt_shared.options import UNSET, Hyper, dump_inline, hyper_table
 from mt_shared.registry import CAPABILITIES, SCHEMA, ArchitectureEntry, read_references
 
@@ -20,11 +18,7 @@ _WIDEST = 100
 
 
 def describe(name: str, defaults: bool = False) -> str:
-    """What is known of an installed architecture.
-
-    :param defaults: instead, a complete section ``architecture`` of an options file, with comments
-    :raises ArchitectureError: it is not installed; or ``defaults`` are asked of a broken one
-    """
+    """What is known of an installed architecture, or with ``defaults`` a section of options."""
     if defaults:
         return default_options(find_entry(name))
     entry = look_up_entry(name)
@@ -46,10 +40,15 @@ def default_options(entry: ArchitectureEntry) -> str:
     # below a default that is written in one line the table has what else a user may write there
     opened: set[tuple[str, ...]] = {()}
     for hyper in _with_sections(hyper_table(entry)):
-        if hyper.path[:-1] in opened and hyper.default is not UNSET:
-            lines += _commented(hyper)
-            if _is_opened(hyper):
-                opened.add(hyper.path)
+        if hyper.path[:-1] not in opened or hyper.default is UNSET:
+            continue
+        margin, text = "  " * len(hyper.path), _assigned(hyper.path[-1], hyper)
+        if hyper.is_section and isinstance(hyper.default, dict) and hyper.default:
+            # what is in it follows on lines of its own
+            opened.add(hyper.path)
+            text = f"{hyper.path[-1]}:"
+        # the text may have several lines: that of a long list has
+        lines += [*wrapped(_meaning(hyper), _WIDEST, margin + "# "), indent(text, margin)]
     return "\n".join(lines)
 
 
@@ -77,7 +76,7 @@ def _head(entry: ArchitectureEntry, width: int) -> Iterator[str]:
         rows = [
             (f"of the {section}", item) for section, items in references.items() for item in items
         ]
-        yield from _indented(labelled(rows, width - 2))
+        yield from labelled(rows, width, "  ")
     else:
         yield "references: not written out in __default_metadata__ of the model"
     if life_cycle.stage == "deprecated":
@@ -89,7 +88,7 @@ def _abilities(entry: ArchitectureEntry, width: int) -> Iterator[str]:
         yield f"what it can do is not stated: it has no {CAPABILITIES}"
         return
     yield "what it can do"
-    yield from _indented(labelled(capability_words(entry.capabilities).items(), width - 2))
+    yield from labelled(capability_words(entry.capabilities).items(), width, "  ")
 
 
 def _hypers(entry: ArchitectureEntry, width: int) -> Iterator[str]:
@@ -103,10 +102,6 @@ def _hypers(entry: ArchitectureEntry, width: int) -> Iterator[str]:
         yield from wrapped(_meaning(hyper), width, " " * 6)
 
 
-def _indented(lines: Iterator[str]) -> Iterator[str]:
-    return (f"  {line}" for line in lines)
-
-
 # ---- the section of an options file
 
 
@@ -117,19 +112,6 @@ def _with_sections(table: list[Hyper]) -> Iterator[Hyper]:
         default = {hyper.path[1]: hyper.default for hyper in below if len(hyper.path) == 2}
         yield Hyper((section,), "", "", default, "", is_section=True, of_engine=False)
         yield from below
-
-
-def _commented(hyper: Hyper) -> Iterator[str]:
-    margin = "  " * len(hyper.path)
-    yield from wrapped(_meaning(hyper), _WIDEST, margin + "# ")
-    text = f"{hyper.path[-1]}:" if _is_opened(hyper) else _assigned(hyper.path[-1], hyper)
-    # the text may have several lines: that of a long list has
-    yield indent(text, margin)
-
-
-def _is_opened(hyper: Hyper) -> bool:
-    """Whether what is in it follows on lines of their own."""
-    return hyper.is_section and isinstance(hyper.default, dict) and bool(hyper.default)
 
 
 # ---- words

@@ -15,26 +15,17 @@ if TYPE_CHECKING:
 # cached: a run asks several times, and each time all data files of all packages would be read
 @cache
 def find_entry(name: str) -> ArchitectureEntry:
-    """What is known of an architecture that can be used.
-
-    :raises ArchitectureError: it is not installed, or broken
-    """
+    """What is known of an architecture that can be used."""
     return find(name, known=first_party())
 
 
 def look_up_entry(name: str) -> ArchitectureEntry:
-    """What is known of an architecture, even if it is broken.
-
-    :raises ArchitectureError: it is not installed
-    """
+    """What is known of an architecture, even if it is broken."""
     return look_up(name, known=first_party())
 
 
 def load_architecture(name: str) -> Architecture:
-    """Import an architecture.
-
-    :raises ArchitectureError: also when the import fails or the package breaks the contract
-    """
+    """Import an architecture."""
     return load(name, known=first_party())
 
 

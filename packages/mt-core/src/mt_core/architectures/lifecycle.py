@@ -1,7 +1,5 @@
 """The stage of each architecture in its life: experimental, stable, deprecated or third-party."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +17,7 @@ SCHEMA = Path(__file__).with_name("schema-lifecycle.json")
 
 @dataclass(frozen=True)
 class LifeCycle:
-    """What the curators say of one architecture; the last four only of a deprecated one.
-
-    ``removal`` is the last day on which it is promised to be there.
-    """
+    """What the curators say of one architecture; the last four only of a deprecated one."""
 
     stage: str
     since: str = ""
@@ -30,6 +25,7 @@ class LifeCycle:
     replacement: str = ""
     deprecated_on: date | None = None
     removal: date | None = None
+    """The last day on which it is promised to be there."""
 
 
 THIRD_PARTY = LifeCycle("third-party")
@@ -44,10 +40,7 @@ def first_party() -> dict[str, LifeCycle]:
 
 
 def read_manifest(path: Path) -> dict[str, LifeCycle]:
-    """A manifest of life cycles, checked against its schema.
-
-    :raises OptionsError: naming every fault
-    """
+    """A manifest of life cycles, checked against its schema."""
     manifest = read_yaml(path)
     check(manifest, json.loads(SCHEMA.read_text(encoding="utf-8")), str(path))
     raise_faults([fault for name in manifest for fault in _faults(name, manifest)], str(path))
@@ -70,10 +63,7 @@ def stage_of(name: str, distribution: str | None = None) -> LifeCycle:
 
 
 def check_removal(name: str, life_cycle: LifeCycle, today: date | None = None) -> None:
-    """Refuse a deprecated architecture after its date of removal.
-
-    :raises ArchitectureError: with reason, replacement and date, and how to train it all the same
-    """
+    """Refuse a deprecated architecture after its date of removal."""
     if life_cycle.removal is None or _is_ahead(life_cycle.removal, today):
         return
     raise ArchitectureError(
@@ -106,11 +96,14 @@ def notice(name: str, life_cycle: LifeCycle, today: date | None = None) -> str |
 def _faults(name: str, manifest: dict[str, dict[str, str]]) -> Iterator[Fault]:
     """What the schema cannot say: dates of the calendar, far enough apart; and what replaces."""
     facts = manifest[name]
-    impossible = [key for key in _DATES if key in facts and not _is_date(facts[key])]
-    for key in impossible:
-        yield Fault((name, key), f"{facts[key]} is no day of the calendar")
-    if "removal" in facts and not impossible:
-        first, last = (date.fromisoformat(facts[key]) for key in _DATES)
+    days = []
+    for key in filter(facts.__contains__, _DATES):
+        try:
+            days.append(date.fromisoformat(facts[key]))
+        except ValueError:
+            yield Fault((name, key), f"{facts[key]} is no day of the calendar")
+    if len(days) == len(_DATES):
+        first, last = days
         # months of the calendar: where the difference is just six, the day of the month decides
         months = (last.year - first.year) * 12 + last.month - first.month
         if (months, last.day) < (_MONTHS_OF_NOTICE, first.day):
@@ -124,11 +117,3 @@ def _faults(name: str, manifest: dict[str, dict[str, str]]) -> Iterator[Fault]:
             f"{', '.join(staying)}"
         )
         yield Fault((name, "replacement"), message)
-
-
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True

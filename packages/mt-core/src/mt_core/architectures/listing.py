@@ -1,7 +1,5 @@
 """``mt list``: the architectures, installed or to be had, with their stage and abilities."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,20 +10,13 @@ from typing import Any
 from mt_core.architectures.capability_words import finetuning_of, gradients_of, targets_of
 from mt_core.architectures.installed import people_of
 from mt_core.architectures.lifecycle import LifeCycle, first_party, notice, stage_of
-from mt_core.console import labelled, terminal_width, wrapped
+from mt_core.architectures.terminal import labelled, terminal_width, wrapped
 from mt_shared.registry import ArchitectureEntry, People, distribution_name, installed
 from mt_shared.tables import columns
 
 HEADER = (
-    "NAME",
-    "STAGE",
-    "VERSION",
-    "DISTRIBUTION",
-    "TARGETS",
-    "GRADIENTS",
-    "FINE-TUNING",
-    "MAINTAINERS",
-    "INSTALLED",
+    *("NAME", "STAGE", "VERSION", "DISTRIBUTION"),
+    *("TARGETS", "GRADIENTS", "FINE-TUNING", "MAINTAINERS", "INSTALLED"),
 )
 _GAP = "  "
 _UNKNOWN = "-"
@@ -77,7 +68,14 @@ def as_json(listed: list[Row]) -> str:
     """The list for programs."""
     import json
 
-    return json.dumps([_plain(row) for row in listed], indent=2)
+    plain = []
+    for row in listed:
+        facts = asdict(row)
+        # the life cycle goes beside the other facts, its days as text
+        life_cycle = facts.pop("life_cycle")
+        days = {key: str(day) for key, day in life_cycle.items() if day is not None}
+        plain.append({"name": facts.pop("name"), **life_cycle, **days, **facts})
+    return json.dumps(plain, indent=2)
 
 
 def as_table(listed: list[Row], width: int | None = None) -> str:
@@ -98,35 +96,23 @@ def as_table(listed: list[Row], width: int | None = None) -> str:
         table = [line for row in broken for line in zip_longest(*row, fillvalue="")]
         lines = [columns(table, gap=_GAP)]
     for row in listed:
-        for remark in _remarks(row):
+        remarks = [f"{row.name} is broken: {row.error}"] if row.error else []
+        if row.life_cycle.stage == "deprecated":
+            remarks.append(str(notice(row.name, row.life_cycle)))
+        for remark in remarks:
             lines += wrap(remark, width, subsequent_indent="  ", break_long_words=False)
     return "\n".join(lines)
 
 
-def _plain(row: Row) -> dict[str, Any]:
-    """A row with the facts of its life cycle beside the others, days as text."""
-    facts = asdict(row)
-    life_cycle = facts.pop("life_cycle")
-    days = {key: str(day) for key, day in life_cycle.items() if day is not None}
-    return {"name": facts.pop("name"), **life_cycle, **days, **facts}
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     able = row.capabilities
-    columns_of_abilities = (targets_of, gradients_of, finetuning_of)
+    abilities = (targets_of, gradients_of, finetuning_of)
     return (
         *(row.name, row.life_cycle.stage, row.version or _UNKNOWN, row.distribution),
-        *(_UNKNOWN if able is None else words(able) for words in columns_of_abilities),
+        *(_UNKNOWN if able is None else words(able) for words in abilities),
         people_of(row.maintainers),
         "broken" if row.error else row.remedy or "yes",
     )
-
-
-def _remarks(row: Row) -> Iterator[str]:
-    if row.error:
-        yield f"{row.name} is broken: {row.error}"
-    if row.life_cycle.stage == "deprecated":
-        yield str(notice(row.name, row.life_cycle))
 
 
 # ---- layout
@@ -152,4 +138,4 @@ def _block(row: Sequence[str], width: int) -> Iterator[str]:
     yield row[0]
     labels = map(str.lower, HEADER[1:])
     known = [(label, fact) for label, fact in zip(labels, row[1:]) if fact != _UNKNOWN]
-    yield from (f"  {line}" for line in labelled(known, width - 2))
+    yield from labelled(known, width, "  ")

@@ -3,8 +3,6 @@
 The templates are real files of an architecture ``my_network``, whose name is replaced.
 """
 
-from __future__ import annotations
-
 import keyword
 import re
 import shlex
@@ -30,8 +28,6 @@ def create(name: str, folder: str | None = None, mlip: bool = False) -> list[Pat
 
     :param folder: a new or empty folder; None: ``mt-name`` in the current one
     :param mlip: the short form, of energies and forces alone
-    :returns: the files
-    :raises OptionsError: the name cannot be used, or the folder has something in it
     """
     _check_name(name)
     target = Path(distribution_name(name) if folder is None else folder)

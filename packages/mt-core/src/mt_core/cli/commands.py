@@ -1,10 +1,9 @@
 """What each command of ``mt`` calls, and how it leaves."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mt_core.cli.parser import make_parser
@@ -47,31 +46,14 @@ def main(argv: list[str] | None = None) -> int:
 # Each command imports what it needs when it runs, so that help and lists answer at once.
 
 
-def _train(options: str, **given: Any) -> None:
-    _quiet_torch()
-    from mt_core.training import train
-
-    train(options, **given)
-
-
-def _evaluate(model: str, options: str, **given: Any) -> None:
-    _quiet_torch()
-    from mt_core.evaluation import evaluate
-
-    evaluate(model, options, **given)
-
-
-def _export(checkpoint: str, **given: Any) -> None:
-    _quiet_torch()
-    from mt_core.evaluation import export
-
-    export(checkpoint, **given)
-
-
-def _quiet_torch() -> None:
+def _computing(name: str, **given: Any) -> None:
+    """One of the functions of mt_core itself, which take what the command line takes."""
     # torch's C++ half writes warnings past those of Python; what matters of them we say ourselves.
     # It reads the variable when it is imported.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    import mt_core
+
+    getattr(mt_core, name)(**given)
 
 
 def _list(json: bool) -> None:
@@ -126,9 +108,9 @@ def _completion(shell: str) -> None:
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
-    "train": _train,
-    "eval": _evaluate,
-    "export": _export,
+    "train": partial(_computing, "train"),
+    "eval": partial(_computing, "evaluate"),
+    "export": partial(_computing, "export"),
     "list": _list,
     "describe": _describe,
     "new": _new,

@@ -1,7 +1,5 @@
 """Every command and option of ``mt``, with its help. Nothing is imported for it but argparse."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 

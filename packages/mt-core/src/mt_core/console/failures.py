@@ -1,20 +1,9 @@
 """What the command line says of a failure, where it is the user's or the machine's."""
 
-from __future__ import annotations
-
 import errno
 import sys
 
 from mt_shared.errors import UserError
-
-OUT_OF_MEMORY = (
-    "the memory ran out ({details}). Lower architecture.training.batch_size (mt train) or "
-    "-b (mt eval), use a smaller cutoff or a smaller model, or a machine with more memory"
-)
-NO_SPACE = (
-    "no space is left on the device{where}. What was saved before is whole; make room, or write "
-    "elsewhere with -o"
-)
 
 
 def explain(failure: BaseException) -> str | None:
@@ -25,12 +14,19 @@ def explain(failure: BaseException) -> str | None:
         return f"error: {failure}"
     if is_out_of_memory(failure):
         details = str(failure).strip().partition("\n")[0] or "of the machine"
-        return f"error: {OUT_OF_MEMORY.format(details=details)}"
+        return (
+            f"error: the memory ran out ({details}). Lower architecture.training.batch_size (mt "
+            "train) or -b (mt eval), use a smaller cutoff or a smaller model, or a machine with "
+            "more memory"
+        )
     if not isinstance(failure, OSError):
         return None
     where = f": {failure.filename}" if failure.filename else ""
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"error: {NO_SPACE.format(where=where)}"
+        return (
+            f"error: no space is left on the device{where}. What was saved before is whole; make "
+            "room, or write elsewhere with -o"
+        )
     # without a file it is no matter of the user's paths
     if not where:
         return None

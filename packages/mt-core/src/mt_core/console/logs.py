@@ -1,7 +1,5 @@
 """Where the lines of a run go: the terminal, and train.log."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import warnings

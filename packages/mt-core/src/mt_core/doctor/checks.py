@@ -4,8 +4,6 @@ The text is meant to be pasted into a report: it has no names of machines and of
 are shown relative to the home and to the environment.
 """
 
-from __future__ import annotations
-
 import getpass
 import json
 import os
@@ -14,11 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import reduce
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
-from operator import and_
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from mt_shared.errors import UserError
 from mt_shared.registry import (
     GROUP,
     ArchitectureEntry,
-    Unmet,
     facts,
     installed,
     normalized,
@@ -73,12 +71,12 @@ class Probe:
 
 def report() -> str:
     """The whole report; its last line counts the faults."""
-    known = list(_readable_distributions())
+    known = list(_distributions_that_matter())
     entries = installed()
     probe = try_imports([name for name, entry in entries.items() if entry.error is None])
     sections = [
         versions(known),
-        clashes([each for each in known if _matters(each)]),
+        clashes(known),
         libraries(probe),
         architectures(entries, probe),
         devices(probe),
@@ -97,37 +95,34 @@ def report() -> str:
 def versions(known: Iterable[Distribution]) -> Section:
     """Versions of Python and of what matters here."""
     system = f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())}".strip()
-    section = Section("versions", [f"python {platform.python_version()}, {system}"])
-    found = [facts(each) for each in known if _matters(each)]
-    section.lines += sorted(f"{normalized(each.name)} {each.version}" for each in found)
-    return section
+    found = sorted(f"{normalized(facts(each).name)} {facts(each).version}" for each in known)
+    return Section("versions", [f"python {platform.python_version()}, {system}", *found])
 
 
 def clashes(known: Iterable[Distribution]) -> Section:
     """Requirements that are not fulfilled."""
     section = Section("requirements")
-    wanted: dict[str, list[SpecifierSet]] = {}
-    found: list[tuple[str, Unmet]] = []
+    required = {}
     for each in known:
         name = f"{facts(each).name} {facts(each).version}"
         try:
-            required = requirements(each)
+            required[name] = requirements(each)
         except UserError as error:
             section.faults.append(f"{name}: {error}")
-            continue
-        for requirement in required:
-            wanted.setdefault(normalized(requirement.name), []).append(requirement.specifier)
-        found += [(name, clash) for clash in unmet(required)]
-    for name, clash in found:
-        # a version that is right for one may be wrong for another: the remedy is for all of them
-        together = reduce(and_, wanted[normalized(clash.requirement.name)])
-        remedy = (
-            f"pip install '{clash.requirement.name}{together}'"
-            if _can_be_met(together)
-            else "no version is right for all that is installed here: upgrade those that require "
-            "it, or use an environment of its own for each architecture"
-        )
-        section.faults.append(f"{name} requires {clash}; {remedy}")
+    # a version that is right for one may be wrong for another: the remedy is for all of them
+    together: defaultdict[str, SpecifierSet] = defaultdict(SpecifierSet)
+    for requirement in chain.from_iterable(required.values()):
+        together[normalized(requirement.name)] &= requirement.specifier
+    for name, own in required.items():
+        for clash in unmet(own):
+            specifiers = together[normalized(clash.requirement.name)]
+            remedy = (
+                f"pip install '{clash.requirement.name}{specifiers}'"
+                if _can_be_met(specifiers)
+                else "no version is right for all that is installed here: upgrade those that "
+                "require it, or use an environment of its own for each architecture"
+            )
+            section.faults.append(f"{name} requires {clash}; {remedy}")
     section.lines += [] if section.faults else ["all fulfilled"]
     return section
 
@@ -144,26 +139,27 @@ def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Sec
     section = Section("architectures")
     for name, entry in entries.items():
         error = entry.error or probe.errors.get(name)
-        if error is not None:
+        if error is None:
+            stage = stage_of(name, entry.distribution).stage
+            section.lines.append(f"{name} {entry.version}, {stage}")
+        else:
             section.faults.append(f"{name} is broken: {error}")
-            continue
-        stage = stage_of(name, entry.distribution).stage
-        section.lines.append(f"{name} {entry.version}, {stage}")
     section.lines += [] if entries else ["none is installed; mt list shows how to get one"]
     return section
 
 
 def libraries(probe: Probe) -> Section:
     """Whether what everything stands on can be imported."""
-    section = Section("libraries")
-    section.lines += [f"{name} is imported" for name in LIBRARIES if name in probe.found]
-    section.faults += [
-        f"{name} cannot be imported: {probe.errors[name]}; reinstall it, in the version that the "
-        "others require"
-        for name in LIBRARIES
-        if name in probe.errors
-    ]
-    return section
+    remedy = "reinstall it, in the version that the others require"
+    return Section(
+        "libraries",
+        [f"{name} is imported" for name in LIBRARIES if name in probe.found],
+        [
+            f"{name} cannot be imported: {probe.errors[name]}; {remedy}"
+            for name in LIBRARIES
+            if name in probe.errors
+        ],
+    )
 
 
 # ---- how it is run
@@ -177,11 +173,11 @@ def devices(probe: Probe) -> Section:
         section.lines.append("others are unknown without torch")
         return section
     section.lines += [f"cuda:{number}: {name}" for number, name in enumerate(torch["devices"])]
-    of_gpus = torch["built_for"] != "cpu"
-    built_for = f"GPUs, {torch['built_for']}" if of_gpus else "CPUs alone"
-    section.lines.append(f"torch is built for {built_for}")
-    if of_gpus and not torch["devices"]:
-        section.lines.append("torch sees no GPU")
+    if torch["built_for"] == "cpu":
+        section.lines.append("torch is built for CPUs alone")
+    else:
+        section.lines.append(f"torch is built for GPUs, {torch['built_for']}")
+        section.lines += [] if torch["devices"] else ["torch sees no GPU"]
     return section
 
 
@@ -191,9 +187,9 @@ def threads(environment: Mapping[str, str], probe: Probe) -> Section:
     section = Section("threads", [f"OMP_NUM_THREADS {'is not set' if wish is None else wish}"])
     if "torch" in probe.found:
         section.lines.append(f"torch takes {probe.found['torch']['threads']}")
+    remedy = f"export OMP_NUM_THREADS={_num_cpus()}"
     if wish is None:
         return section
-    remedy = f"export OMP_NUM_THREADS={_num_cpus()}"
     if not wish.isdigit() or int(wish) < 1:
         section.faults.append(
             f"OMP_NUM_THREADS is '{wish}', expected a whole number of at least 1; unset it, or "
@@ -218,10 +214,9 @@ def launcher(environment: Mapping[str, str]) -> Section:
     section = Section("launcher")
     for name, variables in _LAUNCHERS.items():
         given = {key: environment[key] for key in variables if key in environment}
-        if not given:
-            continue
-        shown = ", ".join(f"{key}={value}" for key, value in given.items())
-        section.lines.append(f"{name}: {shown}")
+        if given:
+            shown = ", ".join(f"{key}={value}" for key, value in given.items())
+            section.lines.append(f"{name}: {shown}")
         processes = given.get(variables[0], "1")
         if processes.isdigit() and int(processes) > 1:
             section.faults.append(
@@ -299,28 +294,20 @@ def _run_probe(names: list[str]) -> tuple[str, str]:
     return run.stdout, f"it ends Python with status {run.returncode} {last_words}"
 
 
-def _readable_distributions() -> Iterator[Distribution]:
-    """Each distribution once, the first on the path; pip tells of those that have no metadata."""
+def _distributions_that_matter() -> Iterator[Distribution]:
+    """Ours, architectures, and the libraries that all stand on; of each the first on the path."""
     seen: set[str] = set()
     for each in distributions():
-        try:
+        # pip tells of those that have no metadata
+        with suppress(UserError):
             name = normalized(facts(each).name)
-        except UserError:
-            continue
-        if name not in seen:
-            yield each
-        seen.add(name)
-
-
-def _matters(each: Distribution) -> bool:
-    """Whether it is ours, an architecture, or one of the libraries that all stand on."""
-    if _SHOWN.match(normalized(facts(each).name)):
-        return True
-    try:
-        return bool(each.entry_points.select(group=GROUP))
-    # entry points that cannot be read: the registry tells of them where it is an architecture
-    except Exception:
-        return False
+            matters = bool(_SHOWN.match(name))
+            # where they cannot be read, the registry tells of it
+            with suppress(Exception):
+                matters = matters or bool(each.entry_points.select(group=GROUP))
+            if matters and name not in seen:
+                yield each
+            seen.add(name)
 
 
 def anonymous(text: str) -> str:

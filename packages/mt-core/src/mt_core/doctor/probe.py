@@ -4,8 +4,6 @@ A library that does not fit the others may end the process that imports it; ``mt
 ``python -m mt_core.doctor.probe`` and reads the line that each import leaves.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from importlib import import_module

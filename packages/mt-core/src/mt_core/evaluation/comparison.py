@@ -1,7 +1,5 @@
 """How far predictions are from labels, summed up over batches, and the table of it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from textwrap import indent
 
@@ -23,10 +21,7 @@ def add_errors(
     targets: dict[str, TargetInfo],
     length_unit: str,
 ) -> None:
-    """Add the differences between predictions and the labels of the same structures.
-
-    :raises OptionsError: for labels with another number of sub-targets
-    """
+    """Add the differences between predictions and the labels of the same structures."""
     structures = data.structures
     for name, target in targets.items():
         if name not in data.labels:

@@ -1,13 +1,11 @@
 """``mt eval``: predictions of a model, and their errors where there are labels."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from metatomic.torch import AtomisticModel
 
@@ -22,9 +20,10 @@ from mt_core.evaluation.predictions import (
     request_targets,
     trained_outputs,
 )
+from mt_core.loading import check_types
 from mt_core.options import parse_eval
-from mt_shared.data import MIN_DISTANCE, Dataset, neighbor_lists, read_chunks, target_info
-from mt_shared.errors import DataError, OptionsError
+from mt_shared.data import MIN_DISTANCE, neighbor_lists, read_chunks, target_info
+from mt_shared.errors import OptionsError
 from mt_shared.options import DatasetSpec, read_yaml
 
 log = logging.getLogger("mt.eval")
@@ -97,7 +96,12 @@ def _evaluate_file(
     targets = {
         target.name: target_info(target, unit=units.get(target.name)) for target in spec.targets
     }
-    requests = request_targets(model, targets) if targets else _request_all(model)
+    # without targets all that the model was trained on, each in its own unit; what an output is,
+    # metatomic says by its name: energy, energy/pbe, ...
+    requests = request_targets(model, targets) or [
+        OutputRequest(name, "", per_atom=False, gradients=name.split("/")[0] == "energy")
+        for name in outputs
+    ]
     assumed = {} if spec.systems.length_unit else {"lengths": length_unit}
     assumed |= {each.name: targets[each.name].unit for each in spec.targets if not each.unit}
     if any(assumed.values()):
@@ -105,8 +109,13 @@ def _evaluate_file(
         log.info(f"{spec.systems.read_from}: taken as the model has it: {shown}")
 
     errors: Errors = {}
+    known = sorted(model.capabilities().atomic_types)
+    fault = (
+        "the atomic type {type} was not in the training of this model, which knows "
+        f"{known}; train one on data that contain it"
+    )
     for chunk in read_chunks(spec, batch_size):
-        _check_types(model, chunk)
+        check_types(chunk, known, fault)
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
         predictions = predict(model, chunk.structures, requests, length_unit, device)
@@ -115,33 +124,7 @@ def _evaluate_file(
         evaluation.num_structures += len(chunk)
     # without targets there is nothing to compare with
     if errors:
-        evaluation.errors[_free_key(spec.systems.read_from, evaluation)] = errors
-
-
-def _request_all(model: AtomisticModel) -> list[OutputRequest]:
-    """All that the model was trained on, each in its own unit."""
-    # metatomic says what an output is by its name: energy, energy/pbe, ...
-    energies = {name: name.split("/")[0] == "energy" for name in trained_outputs(model)}
-    return [OutputRequest(name, "", False, energy) for name, energy in energies.items()]
-
-
-def _check_types(model: AtomisticModel, chunk: Dataset) -> None:
-    known = model.capabilities().atomic_types
-    unknown = ~np.isin(chunk.structures.types, known)
-    if unknown.any():
-        atom = int(np.argmax(unknown))
-        system = int(chunk.structures.system_of_atom[atom])
-        raise DataError(
-            f"{chunk.source}, frame {chunk.frames[system]}: the atomic type "
-            f"{chunk.structures.types[atom]} was not in the training of this model, which knows "
-            f"{sorted(known)}; train one on data that contain it"
-        )
-
-
-def _free_key(name: str, evaluation: Evaluation) -> str:
-    """The file's name, with a number when it is evaluated more than once."""
-    number, key = 1, name
-    while key in evaluation.errors:
-        number += 1
-        key = f"{name} ({number})"
-    return key
+        # the file's name, with a number when it is evaluated more than once
+        name = spec.systems.read_from
+        names = chain([name], (f"{name} ({number})" for number in count(2)))
+        evaluation.errors[next(each for each in names if each not in evaluation.errors)] = errors

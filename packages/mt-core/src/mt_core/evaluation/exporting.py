@@ -1,5 +1,6 @@
 """``mt export``: from a checkpoint to a file that engines run."""
 
+# metatomic's classes are TorchScript's, which know no | at run time
 from __future__ import annotations
 
 import logging
@@ -8,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from metatomic.torch import AtomisticModel, ModelMetadata
+from metatomic.torch import ModelMetadata
 
 from mt_core.console import is_out_of_memory, logging_to, quiet_libraries
 from mt_core.evaluation.models import model_from_checkpoint
@@ -61,10 +62,7 @@ def save_model(
     extensions: str | Path | None = None,
     metadata: str | Path | dict[str, Any] | None = None,
 ) -> None:
-    """Export a model to a file; what lies there is kept, and said.
-
-    :raises CheckpointError: when it cannot be written
-    """
+    """Export a model to a file; what lies there is kept, and said."""
     whole_metadata = None if metadata is None else _join_metadata(model, metadata)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -78,19 +76,13 @@ def save_model(
 
 
 def try_export(model: ModelInterface) -> None:
-    """Export a model to nowhere.
-
-    :raises ArchitectureError: where TorchScript refuses its code
-    """
+    """Export a model to nowhere, which tells whether TorchScript takes its code."""
     with quiet_libraries():
         _program(model, None, None)
 
 
 def check_extensions(extensions: str | Path | None) -> None:
-    """metatomic makes the folder anew; one that holds anything else is not ours to remove.
-
-    :raises OptionsError: for such a folder
-    """
+    """Refuse a folder with anything else in it: metatomic makes it anew."""
     if extensions is None:
         return
     folder = Path(extensions)
@@ -125,12 +117,20 @@ def _join_metadata(model: ModelInterface, given: str | Path | dict[str, Any]) ->
 def _program(
     model: ModelInterface, metadata: ModelMetadata | None, extensions: str | Path | None
 ) -> bytes:
-    """The content of an exported file.
-
-    :raises ArchitectureError: where TorchScript refuses the code of the model
-    """
+    """The content of an exported file, whose extensions metatomic writes into their folder."""
+    folder = None if extensions is None else str(extensions)
     try:
-        return _saved(model.export(metadata), extensions)
+        exported = model.export(metadata)
+        check_extensions(folder)
+        # metatomic saves to a path alone, and torch ends the whole process when the disk there is
+        # full: so the path is one in memory, where the system has such, and Python writes to disk
+        if hasattr(os, "memfd_create"):
+            with os.fdopen(os.memfd_create("model"), "rb") as file:
+                exported.save(f"/proc/self/fd/{file.fileno()}", folder)
+                return file.read()
+        with TemporaryDirectory() as temporary:
+            exported.save(f"{temporary}/model.pt", folder)
+            return Path(temporary, "model.pt").read_bytes()
     # a full disk and faults of the user's, which say what to do already
     except (OSError, UserError):
         raise
@@ -144,20 +144,3 @@ def _program(
             "Once it is mended, a model that is trained already is exported from its checkpoint: "
             "mt export"
         ) from error
-
-
-def _saved(exported: AtomisticModel, extensions: str | Path | None) -> bytes:
-    """What metatomic writes, and its extensions in their folder.
-
-    metatomic saves to a path alone, and torch ends the whole process when the disk there is full.
-    So the path is one in memory, where the system has such, and Python writes to the disk.
-    """
-    folder = None if extensions is None else str(extensions)
-    check_extensions(folder)
-    if hasattr(os, "memfd_create"):
-        with os.fdopen(os.memfd_create("model"), "rb") as file:
-            exported.save(f"/proc/self/fd/{file.fileno()}", folder)
-            return file.read()
-    with TemporaryDirectory() as temporary:
-        exported.save(f"{temporary}/model.pt", folder)
-        return Path(temporary, "model.pt").read_bytes()

@@ -1,7 +1,5 @@
 """Models that are loaded: from a checkpoint, or from an exported file."""
 
-from __future__ import annotations
-
 import zipfile
 from pathlib import Path
 from typing import Any

@@ -1,12 +1,9 @@
 """Files of predictions: extended xyz, written as they come, or metatensor."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
@@ -25,23 +22,19 @@ XYZ = (".xyz", ".extxyz")
 METATENSOR = ".mts"
 
 
-class Writer(Protocol):
-    """Takes the predictions of one batch after the other; ``files`` is what it writes."""
+@dataclass(frozen=True)
+class Writer:
+    """``write`` takes the predictions of one batch after the other; ``files`` is what it writes."""
 
-    files: list[Path]
-
-    def write(self, structures: Structures, predictions: dict[str, Predictions]) -> None: ...
+    write: Callable[[Structures, dict[str, Predictions]], None]
+    files: list[Path] = field(default_factory=list)
 
 
 @contextmanager
 def open_writer(output: str | Path | None) -> Iterator[Writer]:
-    """The writer for a file name; what it writes appears under its name when it is whole.
-
-    :raises OptionsError: for an ending that stands for no format
-    :raises UserError: when the file cannot be written
-    """
+    """The writer for a file name; what it writes appears under its name when it is whole."""
     if output is None:
-        yield NoWriter()
+        yield Writer(lambda structures, predictions: None)
         return
     path = Path(output)
     if path.suffix not in (*XYZ, METATENSOR):
@@ -66,16 +59,6 @@ def plain_name(name: str) -> str:
     return name.replace("::", "_").replace("/", "_")
 
 
-class NoWriter:
-    """For predictions that are only compared."""
-
-    def __init__(self) -> None:
-        self.files: list[Path] = []
-
-    def write(self, structures: Structures, predictions: dict[str, Predictions]) -> None:
-        """Nothing."""
-
-
 def _stresses(structures: Structures, prediction: Predictions) -> np.ndarray:
     """(S, 3, 3) in ASE's sign, NaN for structures without a volume: they have no stress."""
     return prediction.gradients["strain"] / structures.volumes[:, None, None]
@@ -86,27 +69,21 @@ def _stresses(structures: Structures, prediction: Predictions) -> np.ndarray:
 
 @contextmanager
 def _open_xyz(path: Path) -> Iterator[Writer]:
+    """Through ASE: energy, forces and stress under the names that it reads back."""
     with result_file(path) as partial:
         file = partial.open("w", encoding="utf-8")
+
+        def write_batch(structures: Structures, predictions: dict[str, Predictions]) -> None:
+            write(file, list(_images(structures, predictions)), format="extxyz")
+
         try:
-            yield XyzWriter(path, file)
+            yield Writer(write_batch, [path])
             # Closing writes what is buffered, which a full disk refuses: that is an error here, ...
             file.close()
         finally:
             # ... and after another error the second one would only hide the first
             with suppress(OSError):
                 file.close()
-
-
-class XyzWriter:
-    """Extended xyz through ASE: energy, forces and stress under the names that ASE reads back."""
-
-    def __init__(self, path: Path, file: IO[str]):
-        self.files = [path]
-        self._file = file
-
-    def write(self, structures: Structures, predictions: dict[str, Predictions]) -> None:
-        write(self._file, list(_images(structures, predictions)), format="extxyz")
 
 
 def _images(structures: Structures, predictions: dict[str, Predictions]) -> Iterator[Atoms]:
@@ -124,111 +101,88 @@ def _images(structures: Structures, predictions: dict[str, Predictions]) -> Iter
             pbc=structures.pbc[system],
         )
         for name, prediction in predictions.items():
-            stress = stresses[name][system] if name in stresses else None
-            _add(atoms, plain_name(name), prediction, stress, system, rows)
+            values = prediction.values[rows if prediction.per_atom else system]
+            derivatives = {}
+            if prediction.gradients:
+                derivatives["forces"] = -prediction.gradients["positions"][rows]
+                if np.isfinite(stresses[name][system]).all():
+                    derivatives["stress"] = stresses[name][system]
+            _add(atoms, plain_name(name), values, prediction.per_atom, derivatives)
         yield atoms
 
 
 def _add(
     atoms: Atoms,
     name: str,
-    prediction: Predictions,
-    stress: np.ndarray | None,
-    system: int,
-    rows: slice,
+    values: np.ndarray,
+    per_atom: bool,
+    derivatives: dict[str, np.ndarray],
 ) -> None:
     """Give one output to a structure; the plain ``energy`` alone is what ASE calls its results."""
-    values = prediction.values[rows if prediction.per_atom else system]
-    forces = -prediction.gradients["positions"][rows] if prediction.gradients else None
-    if stress is not None and not np.isfinite(stress).all():
-        stress = None
     if name == "energy":
-        results: dict[str, Any] = {"energy": float(values[0])}
-        if forces is not None:
-            results["forces"] = forces
-        if stress is not None:
-            results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        atoms.calc = SinglePointCalculator(atoms, **results)
+        if "stress" in derivatives:
+            derivatives["stress"] = full_3x3_to_voigt_6_stress(derivatives["stress"])
+        atoms.calc = SinglePointCalculator(atoms, energy=float(values[0]), **derivatives)
         return
     # without the axis of sub-targets where there is one alone
     values = values[..., 0] if values.shape[-1] == 1 else values
-    (atoms.arrays if prediction.per_atom else atoms.info)[name] = values
-    if forces is not None:
-        atoms.arrays[f"{name}_forces"] = forces
-    if stress is not None:
-        atoms.info[f"{name}_stress"] = stress
+    (atoms.arrays if per_atom else atoms.info)[name] = values
+    for word, derivative in derivatives.items():
+        (atoms.arrays if word == "forces" else atoms.info)[f"{name}_{word}"] = derivative
 
 
 # ---- metatensor
 
-
-@dataclass(frozen=True)
-class Part:
-    """One output of one batch, of structures that are numbered from ``first`` on."""
-
-    first: int
-    structures: Structures
-    prediction: Predictions
-
-
-class MetatensorWriter:
-    """A file for each output, ``out_energy.mts`` for ``out.mts``; predictions stay in memory."""
-
-    def __init__(self, path: Path):
-        self.files: list[Path] = []
-        self._path = path
-        self._parts: dict[str, list[Part]] = {}
-        self._num_structures = 0
-
-    def write(self, structures: Structures, predictions: dict[str, Predictions]) -> None:
-        # the numbers count on over all batches: an output that not every file asks for has gaps
-        for name, prediction in predictions.items():
-            part = Part(self._num_structures, structures, prediction)
-            self._parts.setdefault(name, []).append(part)
-        self._num_structures += structures.num_systems
-
-    def write_files(self) -> None:
-        # renamed together at the end: none of the files appears, or all do
-        with ExitStack() as whole:
-            for name, parts in self._parts.items():
-                file = self._path.with_name(f"{self._path.stem}_{plain_name(name)}{METATENSOR}")
-                self.files.append(file)
-                partial = whole.enter_context(result_file(file))
-                # in memory first: of a full disk metatensor would say so in no error of Python's
-                partial.write_bytes(_tensor_map(name, parts).save_buffer().numpy().tobytes())
+Part = tuple[np.ndarray, Structures, Predictions]
+"""One output of one batch, with the numbers of its structures."""
 
 
 @contextmanager
 def _open_metatensor(path: Path) -> Iterator[Writer]:
-    writer = MetatensorWriter(path)
+    """A file for each output, ``out_energy.mts`` for ``out.mts``; predictions stay in memory."""
+    batches: list[tuple[Structures, dict[str, Predictions]]] = []
+    writer = Writer(lambda structures, predictions: batches.append((structures, predictions)))
     yield writer
-    writer.write_files()
+    # the numbers count on over all batches: an output that not every file asks for has gaps
+    counts = [structures.num_systems for structures, _ in batches]
+    numbers = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+    parts: dict[str, list[Part]] = {}
+    for systems, (structures, predictions) in zip(numbers, batches):
+        for name, prediction in predictions.items():
+            parts.setdefault(name, []).append((systems, structures, prediction))
+    # renamed together at the end: none of the files appears, or all do
+    with ExitStack() as whole:
+        for name in parts:
+            file = path.with_name(f"{path.stem}_{plain_name(name)}{METATENSOR}")
+            writer.files.append(file)
+            partial = whole.enter_context(result_file(file))
+            # in memory first: of a full disk metatensor would say so in no error of Python's
+            partial.write_bytes(_tensor_map(name, parts[name]).save_buffer().numpy().tobytes())
 
 
 def _tensor_map(name: str, parts: list[Part]) -> TensorMap:
     """One output, with the derivatives by positions and strain as its gradients."""
+    numbers, structures, predictions = zip(*parts, strict=True)
     # samples are named by structure and atom; gradients also by the row of values they belong to
-    systems = np.concatenate(
-        [part.first + np.arange(part.structures.num_systems) for part in parts]
-    )
-    counts = np.concatenate([part.structures.atoms_per_system for part in parts])
+    systems = np.concatenate(numbers)
+    counts = np.concatenate([each.atoms_per_system for each in structures])
     row = np.repeat(np.arange(len(systems)), counts)
     atom = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-    values = torch.tensor(np.concatenate([part.prediction.values for part in parts]))
-    if parts[0].prediction.per_atom:
+    values = torch.tensor(np.concatenate([each.values for each in predictions]))
+    if predictions[0].per_atom:
         samples = _labels(["system", "atom"], systems[row], atom)
     else:
         samples = _labels(["system"], systems)
     properties = Labels.range(plain_name(name.split("::")[-1]), values.shape[-1])
     block = TensorBlock(values, samples, [], properties)
-    if parts[0].prediction.gradients:
+    if predictions[0].gradients:
         positions, strain = (
-            np.concatenate([part.prediction.gradients[gradient] for part in parts])
+            np.concatenate([each.gradients[gradient] for each in predictions])
             for gradient in ("positions", "strain")
         )
         labels = _labels(["sample", "system", "atom"], row, systems[row], atom)
         _add_gradient(block, "positions", positions, labels, ["xyz"])
-        stresses = np.concatenate([_stresses(part.structures, part.prediction) for part in parts])
+        stresses = np.concatenate([_stresses(*each) for each in zip(structures, predictions)])
         found = np.flatnonzero(np.isfinite(stresses).all(axis=(1, 2)))
         if len(found):
             labels = _labels(["sample"], found)

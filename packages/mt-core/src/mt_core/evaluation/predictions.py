@@ -3,8 +3,6 @@
 Letters of shapes: A atoms, S structures, P sub-targets.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,10 +58,7 @@ def trained_outputs(model: AtomisticModel) -> dict[str, ModelOutput]:
 
 
 def request_targets(model: AtomisticModel, targets: dict[str, TargetInfo]) -> list[OutputRequest]:
-    """What to ask of the model for these targets, in their units.
-
-    :raises OptionsError: for a target that the model does not have
-    """
+    """What to ask of the model for these targets, in their units."""
     outputs = trained_outputs(model)
     requests = []
     for name, target in targets.items():
@@ -91,10 +86,7 @@ def predict(
     length_unit: str,
     device: torch.device,
 ) -> dict[str, Predictions]:
-    """The outputs of one batch of structures, by name.
-
-    :param length_unit: of the structures; the model converts
-    """
+    """The outputs of one batch of structures, in ``length_unit``, by name; the model converts."""
     dtype = getattr(torch, model.capabilities().dtype)
     needs_gradient = any(request.gradients for request in requests)
     systems, positions, strains = _systems(structures, dtype, device, needs_gradient)

@@ -1,7 +1,5 @@
 """The files that a user gets: they appear whole, and what lay in their place is kept."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil
@@ -17,10 +15,7 @@ log = logging.getLogger("mt")
 
 
 def check_output(output: Path) -> None:
-    """Refuse a name for the exported model that its files could not have, before any work.
-
-    :raises OptionsError: another ending than ``.pt``, or a folder of that name
-    """
+    """Refuse a name for the exported model that its files could not have, before any work."""
     if output.suffix != ".pt":
         raise OptionsError(
             f"-o {output}: an exported model ends in .pt, which is how mt eval knows it; "
@@ -32,10 +27,7 @@ def check_output(output: Path) -> None:
 
 
 def copy_result(source: Path, destination: Path) -> None:
-    """Copy a file of the run to where the user wants it; what lies there is kept, and said.
-
-    :raises CheckpointError: when the copy fails; the file of the run is whole
-    """
+    """Copy a file of the run to where the user wants it; what lies there is kept, and said."""
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with result_file(destination) as partial:

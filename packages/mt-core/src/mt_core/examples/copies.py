@@ -1,7 +1,5 @@
 """``mt example``: copies of the options and data that are shipped with this package."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 
@@ -12,15 +10,12 @@ EXAMPLES = Path(__file__).parent
 
 def names(examples: Path = EXAMPLES) -> list[str]:
     """The examples that can be copied."""
-    return sorted(folder.name for folder in examples.iterdir() if _is_example(folder))
+    folders = (each for each in examples.iterdir() if each.is_dir())
+    return sorted(each.name for each in folders if not each.name.startswith(("_", ".")))
 
 
 def copy(name: str, folder: Path, examples: Path = EXAMPLES) -> list[Path]:
-    """Copy the files of an example into a folder, which is made if need be.
-
-    :returns: the copies
-    :raises UserError: an unknown name, or a file that is there already; then nothing is copied
-    """
+    """Copy the files of an example into a folder, which is made if need be."""
     known = names(examples)
     if name not in known:
         raise UserError(
@@ -28,7 +23,9 @@ def copy(name: str, folder: Path, examples: Path = EXAMPLES) -> list[Path]:
             + (", ".join(known) or "none")
         )
     sources = sorted(path for path in (examples / name).iterdir() if path.is_file())
-    copies = {source: folder / _copied_name(source, name) for source in sources}
+    # the folder may be a project of the user's, which has a README of its own
+    renamed = {"README.md": f"{name}.md"}
+    copies = {source: folder / renamed.get(source.name, source.name) for source in sources}
     taken = [str(copy) for copy in copies.values() if copy.exists()]
     if taken:
         raise UserError(
@@ -39,12 +36,3 @@ def copy(name: str, folder: Path, examples: Path = EXAMPLES) -> list[Path]:
     for source, target in copies.items():
         shutil.copyfile(source, target)
     return list(copies.values())
-
-
-def _copied_name(source: Path, name: str) -> str:
-    # the folder may be a project of the user's, which has a README of its own
-    return f"{name}.md" if source.name == "README.md" else source.name
-
-
-def _is_example(folder: Path) -> bool:
-    return folder.is_dir() and not folder.name.startswith(("_", "."))

@@ -3,10 +3,11 @@
 Training and evaluation share it. Here torch begins.
 """
 
-from mt_core.loading.devices import choose_devices, choose_dtype
+from mt_core.loading.devices import choose_device, choose_dtype
 from mt_core.loading.splits import (
     FINGERPRINTS,
     Splits,
+    check_types,
     check_units,
     dataset_info,
     read_splits,

@@ -1,7 +1,5 @@
 """Which device and which dtype: the user's wish within what the architecture supports."""
 
-from __future__ import annotations
-
 import torch
 
 from mt_core.architectures import device_kind
@@ -10,10 +8,7 @@ from mt_shared.errors import OptionsError
 
 
 def choose_dtype(base_precision: int | None, model_class: type[ModelInterface]) -> torch.dtype:
-    """The dtype of ``base_precision`` bits, or the one that the architecture prefers.
-
-    :raises OptionsError: when the architecture does not support it
-    """
+    """The dtype of ``base_precision`` bits, or the one that the architecture prefers."""
     supported = model_class.__supported_dtypes__
     if base_precision is None:
         return supported[0]
@@ -26,16 +21,13 @@ def choose_dtype(base_precision: int | None, model_class: type[ModelInterface]) 
     return dtype
 
 
-def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[torch.device]:
-    """The device that the user names, or the best one that is there.
-
-    :raises OptionsError: when it is not there, or the architecture does not run on it
-    """
+def choose_device(wish: str | None, model_class: type[ModelInterface]) -> torch.device:
+    """The device that the user names, or the best one that is there."""
     supported = model_class.__supported_devices__
     if wish is None:
         # in the order of the architecture's preference; a CPU is everywhere
         available = [kind for kind in supported if _is_available(kind)]
-        return [torch.device((available or ["cpu"])[0])]
+        return torch.device((available or ["cpu"])[0])
     kind = device_kind(wish)
     if kind not in supported:
         raise OptionsError(
@@ -47,7 +39,7 @@ def choose_devices(wish: str | None, model_class: type[ModelInterface]) -> list[
             "take what is there"
         )
     # "gpu" is metatrain's word
-    return [torch.device(wish.replace("gpu", "cuda"))]
+    return torch.device(wish.replace("gpu", "cuda"))
 
 
 def _is_available(kind: str) -> bool:

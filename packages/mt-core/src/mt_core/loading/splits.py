@@ -1,7 +1,5 @@
 """From the options to the data sets of a training, and to what a model has to know of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -13,7 +11,6 @@ from mt_core.options import Indices, TrainingOptions
 from mt_shared.contract import DatasetInfo
 from mt_shared.data import (
     Dataset,
-    Split,
     check_unit,
     dataset_fingerprint,
     read_dataset,
@@ -68,8 +65,7 @@ def check_units(options: TrainingOptions) -> None:
 
 def unit_notes(options: TrainingOptions) -> Iterator[str]:
     """Energies without a unit; the readers say the same of lengths."""
-    targets = {target.name: target for spec in options.specs for target in spec.targets}
-    for name, target in targets.items():
+    for name, target in options.targets.items():
         if target.quantity == "energy" and not target.unit:
             yield f"the target '{name}' has no unit; users of the model cannot convert it"
 
@@ -78,38 +74,29 @@ def read_splits(options: TrainingOptions, seed: int) -> Splits:
     """Read all files, each once, and divide what the options give as fractions or indices."""
     specs = options.training_set
     parts: dict[str, float | tuple[int, ...] | str] = {}
-    found: dict[str, list[Split]] = {}
-    for name, spec in (("validation", options.validation_set), ("test", options.test_set)):
+    found: dict[str, list[Dataset]] = {}
+    others = {"validation": options.validation_set, "test": options.test_set}
+    for name, spec in others.items():
         if isinstance(spec, tuple):
-            datasets = [read_dataset(one) for one in spec]
-            found[name] = [Split(dataset, dataset.frames) for dataset in datasets]
+            found[name] = [read_dataset(each) for each in spec]
         else:
             parts[name] = spec.values if isinstance(spec, Indices) else spec
-    others = (options.validation_set, options.test_set)
-    by_frames = any(isinstance(each, Indices) for each in others)
+    by_frames = any(isinstance(each, Indices) for each in others.values())
     if by_frames and len(specs) == 1 and specs[0].indices is not None:
         # the frames of the other sets are named in the whole file, not in the part for training
         parts["training"] = specs[0].indices
         specs = (replace(specs[0], indices=None),)
     found |= split_datasets([read_dataset(spec) for spec in specs], parts, seed)
-    splits = {name: found[name] for name in SPLITS}
-    datasets_of = {name: [split.dataset for split in part] for name, part in splits.items()}
-    return Splits(
+    datasets = {}
+    for name in SPLITS:
+        part = found[name]
         # without the data sets that give nothing; a split of nothing at all keeps one, to be empty
-        datasets={
-            name: [dataset for dataset in part if len(dataset)] or part[:1]
-            for name, part in datasets_of.items()
-        },
-        indices={name: [split.indices for split in part] for name, part in splits.items()},
-    )
+        datasets[name] = [dataset for dataset in part if len(dataset)] or part[:1]
+    return Splits(datasets, {name: [data.frames for data in found[name]] for name in SPLITS})
 
 
 def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
-    """Elements, units and targets of the training set.
-
-    :raises DataError: when ``atomic_types`` leaves out an element of the training set, or another
-        set holds one that the model would not know
-    """
+    """Elements, units and targets of the training set; others may have no other elements."""
     training = splits.datasets["training"]
     # a model is made for the types of its training set, unless the options name more
     found = tuple(sorted({int(t) for data in training for t in np.unique(data.structures.types)}))
@@ -117,7 +104,13 @@ def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
     types = found if types is None else types
     # now, rather than after hours of training
     for name in SPLITS[1:]:
-        _check_types(splits.datasets[name], name, types)
+        fault = (
+            f"the {name} set holds the atomic type {{type}}, and the model gets only "
+            f"{list(types)}; remove the frame, or add the type to the training set and, where it "
+            "is given, to architecture.atomic_types"
+        )
+        for data in splits.datasets[name]:
+            check_types(data, types, fault)
     if unnamed := sorted(set(found) - set(types)):
         raise DataError(
             f"the training set holds the atomic types {unnamed}, which architecture.atomic_types "
@@ -135,16 +128,11 @@ def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
     return reduce(DatasetInfo.union, infos)
 
 
-def _check_types(datasets: list[Dataset], split: str, known: Sequence[int]) -> None:
-    """Refuse what the model could not predict."""
-    for data in datasets:
-        unknown = ~np.isin(data.structures.types, known)
-        if unknown.any():
-            atom = int(np.argmax(unknown))
-            frame = data.frames[data.structures.system_of_atom[atom]]
-            raise DataError(
-                f"{data.source}, frame {frame}: the {split} set holds the atomic type "
-                f"{data.structures.types[atom]}, and the model gets only {list(known)}; "
-                "remove the frame, or add the type to the training set and, where it is given, to "
-                "architecture.atomic_types"
-            )
+def check_types(data: Dataset, known: Sequence[int], fault: str) -> None:
+    """Refuse an atom of a type that is not known; ``fault`` has a place for its ``{type}``."""
+    unknown = ~np.isin(data.structures.types, known)
+    if unknown.any():
+        atom = int(np.argmax(unknown))
+        frame = data.frames[data.structures.system_of_atom[atom]]
+        fault = fault.format(type=data.structures.types[atom])
+        raise DataError(f"{data.source}, frame {frame}: {fault}")

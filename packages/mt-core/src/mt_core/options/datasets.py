@@ -19,10 +19,7 @@ def as_list(section: Any) -> list[Section]:
 
 
 def expand_section(section: Any) -> Any:
-    """A section with every default and shorthand written out; a list stays a list.
-
-    Fractions and mere indices are returned as they are.
-    """
+    """A section with every default and shorthand written out; fractions and indices as they are."""
     if isinstance(section, list):
         return [expand_dataset(dataset) for dataset in section]
     if isinstance(section, str) or is_dataset(section):
@@ -60,18 +57,13 @@ def expand_target(name: str, written: Section, systems: Section) -> Section:
     it, which is how an energy comes without a word on its gradients.
     """
     target = _expand_label(name, written, systems)
-    target["quantity"] = written.get("quantity") or ("energy" if is_energy(name, written) else "")
+    # an energy by its name, or since it has gradients
+    implied = name.split("/")[0] == "energy" or any(written.get(word) for word in GRADIENT_OF)
+    target["quantity"] = written.get("quantity") or ("energy" if implied else "")
     for word in GRADIENT_OF:
         target[word] = _expand_gradient(word, written, target)
     target["allow_missing"] = written.get("allow_missing", False)
     return target
-
-
-def is_energy(name: str, written: Section) -> bool:
-    """Whether a target is an energy: by its quantity, its name, or since it has gradients."""
-    if written.get("quantity"):
-        return bool(written["quantity"] == "energy")
-    return name.split("/")[0] == "energy" or any(written.get(word) for word in GRADIENT_OF)
 
 
 def sample_kind(written: Section) -> str:
@@ -86,13 +78,9 @@ def can_have_gradients(target: Section) -> bool:
 
 
 def _expand_label(name: str, written: Section, systems: Section) -> Section:
-    read_from = written.get("read_from", systems["read_from"])
-    # the reader of the structures says nothing of another file, whose ending decides
-    same_file = read_from == systems["read_from"]
     return {
         "quantity": written.get("quantity", ""),
-        "read_from": read_from,
-        "reader": written.get("reader") or (systems["reader"] if same_file else None),
+        **_source(written, systems),
         "key": written.get("key", name),
         "unit": written.get("unit", ""),
         "sample_kind": sample_kind(written),
@@ -111,13 +99,15 @@ def _expand_gradient(word: str, written: Section, target: Section) -> Section | 
     if asked is False:
         return False
     gradient = {} if asked is True else _with_path(asked)
-    read_from = gradient.get("read_from", target["read_from"])
-    same_file = read_from == target["read_from"]
-    return {
-        "read_from": read_from,
-        "reader": gradient.get("reader") or (target["reader"] if same_file else None),
-        "key": gradient.get("key", word),
-    }
+    return {**_source(gradient, target), "key": gradient.get("key", word)}
+
+
+def _source(written: Section, above: Section) -> Section:
+    """File and reader of labels, where they are not written those of what stands above them."""
+    read_from = written.get("read_from", above["read_from"])
+    # the reader of one file says nothing of another, whose ending decides
+    inherited = above["reader"] if read_from == above["read_from"] else None
+    return {"read_from": read_from, "reader": written.get("reader") or inherited}
 
 
 def _with_path(written: str | Section) -> Section:
@@ -126,16 +116,14 @@ def _with_path(written: str | Section) -> Section:
 
 def to_specs(section: Any) -> tuple[DatasetSpec, ...]:
     """The readers' specs of an expanded section."""
-    return tuple(
-        DatasetSpec(
-            systems=SystemsSpec(**dataset["systems"]),
-            targets=_target_specs(dataset.get("targets", {})),
-            extra_data=_target_specs(dataset.get("extra_data", {})),
-            indices=tuple(indices) if isinstance(indices, list) else indices,
-        )
-        for dataset in as_list(section)
-        for indices in [dataset.get("indices")]
-    )
+    specs = []
+    for dataset in as_list(section):
+        targets = _target_specs(dataset.get("targets", {}))
+        extra_data = _target_specs(dataset.get("extra_data", {}))
+        indices = dataset.get("indices")
+        indices = tuple(indices) if isinstance(indices, list) else indices
+        specs.append(DatasetSpec(SystemsSpec(**dataset["systems"]), targets, extra_data, indices))
+    return tuple(specs)
 
 
 def _target_specs(targets: Section) -> tuple[TargetSpec, ...]:

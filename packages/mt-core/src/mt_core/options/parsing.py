@@ -21,6 +21,7 @@ from mt_shared.options import (
     Hypers,
     HypersEntry,
     KeyPath,
+    TargetSpec,
     atomic_number,
     find_faults,
     find_hyper_faults,
@@ -125,7 +126,6 @@ class TrainingOptions:
 
     @cached_property
     def training_set(self) -> tuple[DatasetSpec, ...]:
-        """The data sets of the training."""
         return to_specs(self.complete["training_set"])
 
     @cached_property
@@ -144,12 +144,15 @@ class TrainingOptions:
         parts = (self.training_set, self.validation_set, self.test_set)
         return tuple(spec for part in parts if isinstance(part, tuple) for spec in part)
 
+    @property
+    def targets(self) -> dict[str, TargetSpec]:
+        """The targets of all data sets; those of one name are of one kind."""
+        return {target.name: target for spec in self.specs for target in spec.targets}
+
     def with_seed(self, seed: int) -> "TrainingOptions":
-        """The same with another seed."""
         return replace(self, complete=self.complete | {"seed": seed})
 
     def with_model_hypers(self, hypers: dict[str, Any]) -> "TrainingOptions":
-        """The same with other hypers of the model."""
         section = self.complete["architecture"] | {"model": hypers}
         return replace(self, complete=self.complete | {"architecture": section})
 
@@ -166,8 +169,6 @@ def parse_training(
     :param find_entry: gives the installed architecture of a name; without it, the hypers stay as
         they are and unchecked
     :param where: see :func:`mt_shared.options.raise_faults`
-    :raises OptionsError: lists every fault
-    :raises ArchitectureError: the architecture is not there, and nothing else is wrong
     """
     faults = find_faults(options, options_schema())
     entry = None
@@ -190,16 +191,11 @@ def parse_training(
     return TrainingOptions(_complete(options, entry), written_model, entry)
 
 
-def parse_eval(
-    options: dict[str, Any] | list[Any], source: str, where: Where | None = None
-) -> tuple[DatasetSpec, ...]:
-    """Check the options of an evaluation and turn them into specs for the readers.
-
-    :raises OptionsError: lists every fault
-    """
+def parse_eval(options: dict[str, Any] | list[Any], source: str) -> tuple[DatasetSpec, ...]:
+    """Check the options of an evaluation and turn them into specs for the readers."""
     faults = find_faults(options, eval_schema(), {_OPTIONS_URN: options_schema()})
     faults += list(dataset_faults(options, (), faults))
-    raise_faults(faults, source, where)
+    raise_faults(faults, source)
     return to_specs(expand_section(options))
 
 

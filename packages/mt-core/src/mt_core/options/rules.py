@@ -51,10 +51,7 @@ def under(faults: Iterable[Fault], path: KeyPath) -> bool:
 
 
 def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Iterator[Fault]:
-    """Faults within the data sets of one section.
-
-    :param found: what the schema has found; the rules pass over values with such faults
-    """
+    """Faults within the data sets of one section, but for what the schema has ``found`` already."""
     if isinstance(section, str) or not (isinstance(section, list) or is_dataset(section)):
         return
     for index, dataset in enumerate(as_list(section)):

@@ -4,8 +4,6 @@ The old validation set comes from the folder of the run that wrote the starting 
 read before the new data, and only the validation set is kept.
 """
 
-from __future__ import annotations
-
 import filecmp
 import logging
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Any
 
 from mt_core.evaluation import model_from_checkpoint
 from mt_core.loading import FINGERPRINTS, Splits, read_splits
-from mt_core.options import parse_training
+from mt_core.options import TrainingOptions, parse_training
 from mt_core.training.run_folder import OPTIONS_FILE, OUTPUTS, past_runs, run_checkpoints
 from mt_core.training.summary import SplitErrors, model_errors
 from mt_shared.contract import DatasetInfo, ModelInterface, read_checkpoint
@@ -50,8 +48,14 @@ class OldValidation:
         return f"{head}\n{columns(rows)}"
 
 
-def read_old_validation(read_from: str | Path) -> OldValidation | None:
-    """Read the old validation set and evaluate the starting model on it; None, and why, if not."""
+def read_old_validation(options: TrainingOptions) -> OldValidation | None:
+    """Read the data of the model that a fine-tuning starts from, and evaluate the model on them.
+
+    None where that is not wanted; and where it cannot be, which is said.
+    """
+    if options.finetune is None or not options.final_eval:
+        return None
+    read_from = options.finetune["read_from"]
     try:
         run = _run_of(Path(read_from))
         datasets = _validation_set(run)
@@ -70,10 +74,7 @@ def read_old_validation(read_from: str | Path) -> OldValidation | None:
 
 
 def _run_of(checkpoint: Path) -> Path:
-    """The folder of the run that wrote a checkpoint, which may be a copy of the run's own.
-
-    :raises DataError: when it is not there
-    """
+    """The folder of the run that wrote a checkpoint, which may be a copy of the run's own."""
     if not checkpoint.is_file():
         raise DataError(f"'{checkpoint}' is not there any more")
     if (checkpoint.parent / OPTIONS_FILE).is_file():
@@ -89,10 +90,7 @@ def _run_of(checkpoint: Path) -> Path:
 
 
 def _validation_set(run: Path) -> list[Dataset]:
-    """The validation set of a run, read again.
-
-    :raises DataError: when the run had none, or its files have changed
-    """
+    """The validation set of a run, read again."""
     # a run lies in outputs/DATE/TIME of the folder that it was started in
     started_in = (run / "../../..").resolve()
     written = _paths_from(read_yaml(run / OPTIONS_FILE), started_in)

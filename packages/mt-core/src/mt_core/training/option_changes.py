@@ -1,10 +1,9 @@
 """What differs between the options of two runs, and which of it may at a restart."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from mt_shared.options import dotted, leaves
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ FREE_OPTIONS = (
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     """Every option that differs, by its path in the file."""
-    old, new = dict(_leaves(before)), dict(_leaves(now))
+    old, new = ({dotted(path): value for path, value in leaves(each)} for each in (before, now))
     absent = "(not given)"
     return [
         Change(path, old.get(path, absent), new.get(path, absent))
@@ -62,15 +61,3 @@ def is_free(change: Change) -> bool:
 def is_fixed(change: Change) -> bool:
     """Whether an option cannot change at a restart even if asked for: it would be ignored."""
     return any(change.path == fixed or change.path.startswith(f"{fixed}.") for fixed in FIXED)
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    # a list of mappings is data sets, which are compared one by one; any other list is one value
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for number, item in enumerate(value):
-            yield from _leaves(item, f"{path}.{number}")
-    else:
-        yield path, value

@@ -1,7 +1,5 @@
 """All that a run needs, from options that are known to be right; and what it says of it."""
 
-from __future__ import annotations
-
 import logging
 import random
 from dataclasses import dataclass
@@ -13,14 +11,13 @@ from mt_core.architectures import find_entry, load_architecture, notice, stage_o
 from mt_core.loading import (
     Splits,
     check_units,
-    choose_devices,
+    choose_device,
     choose_dtype,
     dataset_info,
     read_splits,
     unit_notes,
 )
 from mt_core.options import TrainingOptions
-from mt_core.training.old_validation import OldValidation, read_old_validation
 from mt_core.training.restart import find_restart
 from mt_core.training.start_points import (
     ModelAndTrainer,
@@ -43,12 +40,7 @@ class Plan:
     dtype: torch.dtype
     device: torch.device
     start: StartPoint
-
-    @property
-    def seed(self) -> int:
-        """Which is known by now, even where chance has decided."""
-        assert self.options.seed is not None
-        return self.options.seed
+    seed: int
 
     def announce(self, folder: Path | None) -> None:
         """The first lines: what is trained, how, and where the files are."""
@@ -65,13 +57,6 @@ class Plan:
         if start is not None:
             log.info(start)
         log.info(f"Training on {self.device} in {str(self.dtype).removeprefix('torch.')}")
-
-    def read_old_validation(self) -> OldValidation | None:
-        """Of a fine-tuning that is evaluated at its end, the data of the model before it."""
-        section = self.options.finetune
-        if section is None or not self.options.final_eval:
-            return None
-        return read_old_validation(section["read_from"])
 
     def read_data(self) -> Splits:
         """The data sets, once it is shown what is in them, and they go with the start point."""
@@ -112,6 +97,7 @@ def make_plan(options: TrainingOptions, restart: str | Path | None, allow_change
         options=options.with_seed(seed),
         architecture=architecture,
         dtype=choose_dtype(options.base_precision, model_class),
-        device=choose_devices(options.device, model_class)[0],
+        device=choose_device(options.device, model_class),
         start=start,
+        seed=seed,
     )

@@ -1,7 +1,5 @@
 """Which checkpoint a restart goes on from, and whether it may."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,10 +42,7 @@ class Restart(StartPoint):
         return "\n".join(lines)
 
     def check_data(self, splits: Splits) -> None:
-        """Refuse other data than the checkpoint's: the training would not go on as it was.
-
-        :raises CheckpointError: unless changes were asked for
-        """
+        """Refuse other data than the checkpoint's: the training would not go on as it was."""
         file = self.path.parent / "indices" / FINGERPRINTS
         if not file.is_file():
             return
@@ -64,10 +59,7 @@ class Restart(StartPoint):
     def make(
         self, options: TrainingOptions, architecture: Architecture, info: DatasetInfo
     ) -> ModelAndTrainer:
-        """Model and trainer as they were.
-
-        :raises CheckpointError: for elements and targets that the training was not begun with
-        """
+        """Model and trainer as they were."""
         # not earlier: a checkpoint that is refused for its data needs no upgrade
         checkpoint = upgraded(self.checkpoint, architecture)
         known = DatasetInfo.from_dict(self.checkpoint["dataset_info"])
@@ -83,29 +75,25 @@ class Restart(StartPoint):
 
 
 def find_restart(wish: str | Path, options: TrainingOptions, allow_changes: bool) -> Restart:
-    """The checkpoint of ``--restart``.
-
-    :param wish: a file, or ``auto``
-    :raises CheckpointError: when there is none, or it is of another architecture
-    :raises OptionsError: when options have changed that may not, unless changes are allowed
-    """
+    """The checkpoint of ``--restart``, a file or ``auto``, if no option differs that may not."""
     if str(wish) == "auto":
         return _newest(options, allow_changes)
     path = Path(wish)
     checkpoint = _training_checkpoint(path, options.architecture.name)
-    before = read_options(path.parent)
-    if before is not None:
-        found = _changes(before, options)
-    else:
+    before, now = read_options(path.parent), options.complete
+    # the folder's options have the seed of the data, a checkpoint only that of its trainer; with
+    # another one the fractions would divide the data in another way
+    seed = (before or checkpoint["trainer"]).get("seed")
+    if before is None:
         # a checkpoint away from its run still knows its hypers
-        sections = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
-        now = {"model": options.architecture.model, "training": options.architecture.training}
-        found = _differences({"architecture": sections}, {"architecture": now}, options)
-        seed = checkpoint["trainer"].get("seed")
-        if None not in (seed, options.seed) and seed != options.seed:
-            found.append(Change("seed", seed, options.seed))
-    _refuse(found, path, allow_changes)
-    seed = _seed(path.parent, checkpoint)
+        hypers = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
+        before = {"architecture": hypers, "seed": options.seed if seed is None else seed}
+        hypers = {"model": options.architecture.model, "training": options.architecture.training}
+        now = {"architecture": hypers, "seed": options.seed}
+    found = _changes(before, now, options)
+    refused = _refused(found, allow_changes)
+    if refused:
+        raise _differ(path, refused)
     return Restart(path, checkpoint, seed, found, allow_changes=allow_changes)
 
 
@@ -120,17 +108,16 @@ def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
             "there is nothing to restart from: no run with a checkpoint lies in outputs/ here; "
             "begin with mt train without --restart, or name a checkpoint"
         )
-    nearest: tuple[Path, list[Change], int] | None = None
+    refused_runs: dict[Path, list[Change]] = {}
     skipped: list[str] = []
     for run in runs:
         before = read_options(run)
         if before is None:
             continue
-        found = _changes(before, options)
-        refused = len(_refused(found, allow_changes))
+        found = _changes(before, options.complete, options)
+        refused = _refused(found, allow_changes)
         if refused:
-            if nearest is None or refused < nearest[2]:
-                nearest = run, found, refused
+            refused_runs[run] = refused
             continue
         for path in run_checkpoints(run):
             try:
@@ -138,15 +125,15 @@ def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
             except CheckpointError as error:
                 skipped.append(str(error))
                 continue
-            seed = _seed(run, checkpoint)
+            seed = (before or checkpoint["trainer"]).get("seed")
             return Restart(path, checkpoint, seed, found, skipped, allow_changes)
-    if nearest is None:
-        raise CheckpointError(
-            "no run in outputs/ here has a checkpoint to go on from that can be read; name one "
-            "with --restart FILE, or begin anew without --restart\n" + "\n".join(skipped)
-        )
-    _refuse(nearest[1], nearest[0], allow_changes)
-    raise AssertionError("the nearest run differs in what may not change")
+    if refused_runs:
+        nearest = min(refused_runs, key=lambda run: len(refused_runs[run]))
+        raise _differ(nearest, refused_runs[nearest])
+    raise CheckpointError(
+        "no run in outputs/ here has a checkpoint to go on from that can be read; name one "
+        "with --restart FILE, or begin anew without --restart\n" + "\n".join(skipped)
+    )
 
 
 def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
@@ -160,30 +147,16 @@ def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
     return checkpoint
 
 
-def _seed(folder: Path, checkpoint: dict[str, Any]) -> int | None:
-    """With another seed the fractions would divide the data in another way."""
-    # the folder's options have the seed of the data, a checkpoint only that of its trainer
-    seed: int | None = (read_options(folder) or checkpoint["trainer"]).get("seed")
-    return seed
-
-
-def _changes(before: dict[str, Any], options: TrainingOptions) -> list[Change]:
-    now = options.complete
-    # a seed that nobody gave was drawn by chance then, and is not another one now
-    if now["seed"] is None:
-        now = now | {"seed": before.get("seed")}
-    return _differences(before, now, options)
-
-
-def _differences(
-    before: dict[str, Any], now: dict[str, Any], options: TrainingOptions
-) -> list[Change]:
+def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptions) -> list[Change]:
     """The changes in what the user says, and not in what others say where the user is silent.
 
     Hypers that an older version did not know had their defaults; a fine-tuned model has those of
     the model that it started from.
     """
     assert options.entry is not None, "a training looks its architecture up"
+    # a seed that nobody gave was drawn by chance then, and is not another one now
+    if now["seed"] is None:
+        now = now | {"seed": before.get("seed")}
     written = before.get("architecture") or {}
     hypers = merge_hypers(options.entry, written)
     section = written | {"model": hypers.model, "training": hypers.training}
@@ -199,19 +172,15 @@ def _refused(found: list[Change], allow_changes: bool) -> list[Change]:
     return [change for change in kept if is_fixed(change)] if allow_changes else kept
 
 
-def _refuse(found: list[Change], where: Path, allow_changes: bool) -> None:
-    refused = _refused(found, allow_changes)
-    if not refused:
-        return
+def _differ(where: Path, refused: list[Change]) -> OptionsError:
     listed = "\n".join(f"  {change}" for change in refused)
-    if any(is_fixed(change) for change in refused):
-        todo = (
-            "set them back, or train anew without --restart: seed, model and baselines are in the "
-            "checkpoint and cannot change"
-        )
-    else:
-        todo = (
-            "set them back, or go on with the new ones with --allow-changes (epochs, intervals and "
-            "paths may always change)"
-        )
-    raise OptionsError(f"the options differ from those of {where}:\n{listed}\n{todo}")
+    todo = (
+        "train anew without --restart: seed, model and baselines are in the checkpoint and cannot "
+        "change"
+        if any(map(is_fixed, refused))
+        else "go on with the new ones with --allow-changes (epochs, intervals and paths may always "
+        "change)"
+    )
+    return OptionsError(
+        f"the options differ from those of {where}:\n{listed}\nset them back, or {todo}"
+    )

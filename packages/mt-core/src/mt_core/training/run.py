@@ -1,7 +1,5 @@
 """A run: the training itself, its delivery, or all of it that can be tried without one."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from mt_core.evaluation import (
     save_model,
     try_export,
 )
+from mt_core.training.old_validation import read_old_validation
 from mt_core.training.plan import Plan
 from mt_core.training.run_folder import create_run_folder, write_options
 from mt_core.training.summary import error_table, usage_lines
@@ -26,11 +25,7 @@ log = logging.getLogger("mt.train")
 
 @dataclass(frozen=True)
 class Result:
-    """Where a training left its model, the folder of the run, and its tables of errors.
-
-    ``old_errors`` is the table of a fine-tuning on the data of the starting model, where there is
-    one.
-    """
+    """Where a training left its files, and its tables of errors: on the splits, on old data."""
 
     model: Path
     checkpoint: Path
@@ -49,7 +44,7 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
         write_options(folder, plan.options.complete)
         plan.announce(folder)
         # before the new data, of which there may be many
-        old_validation = plan.read_old_validation()
+        old_validation = read_old_validation(plan.options)
         splits = plan.read_data()
         splits.write(folder / "indices")
         model, trainer = plan.make_model(splits)
@@ -76,14 +71,11 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
 
 
 def dry_run(plan: Plan, origins: str) -> None:
-    """All of a training that can be tried without one; nothing is written.
-
-    :param origins: the complete options and where each comes from, to be shown
-    """
+    """Show the ``origins`` of the options, and try all that needs no training; write nothing."""
     with logging_to(None):
         log.info(origins)
         plan.announce(None)
-        plan.read_old_validation()
+        read_old_validation(plan.options)
         splits = plan.read_data()
         model, trainer = plan.make_model(splits)
         data = splits.datasets["training"], splits.datasets["validation"]

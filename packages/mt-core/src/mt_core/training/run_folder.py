@@ -1,8 +1,7 @@
 """The folder of a run: its options, its checkpoints, and the runs before it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,7 @@ CHECKPOINTS = ("model.ckpt", "latest.ckpt", "previous.ckpt")
 
 
 def create_run_folder(root: Path = OUTPUTS) -> Path:
-    """``outputs/DATE/TIME``, made for this run alone: a second job gets a suffix.
-
-    :raises UserError: when there is no right to write here
-    """
+    """``outputs/DATE/TIME``, made for this run alone: a second job gets a suffix."""
     now = datetime.now()
     day = root / now.strftime("%Y-%m-%d")
     name = now.strftime("%H-%M-%S")
@@ -29,11 +25,9 @@ def create_run_folder(root: Path = OUTPUTS) -> Path:
         # two jobs of an array may begin in one second: mkdir tells who was first
         for suffix in ("", *(f"-{number}" for number in range(2, 1000))):
             folder = day / (name + suffix)
-            try:
+            with suppress(FileExistsError):
                 folder.mkdir()
                 return folder
-            except FileExistsError:
-                continue
     except OSError as error:
         raise UserError(
             f"cannot make the folder of the run in '{day}': {error.strerror}; run mt train in a "

@@ -4,8 +4,6 @@ A restart is the third start point, in ``restart.py``. Each says what it has to 
 makes the model and the trainer.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,14 +92,7 @@ def from_checkpoint(
 
 
 def read_other_model(options: TrainingOptions, architecture: Architecture) -> OtherModel:
-    """The model that ``training.finetune.read_from`` names.
-
-    All that can be refused is refused here, before data are read.
-
-    :raises CheckpointError: for a file that is none, or is of another architecture, of other
-        units or of a newer version
-    :raises OptionsError: for hypers that are not the model's, or heads that it cannot inherit
-    """
+    """The model of ``training.finetune.read_from``, refused before any data are read if need be."""
     assert options.finetune is not None
     path = Path(options.finetune["read_from"])
     checkpoint = read_checkpoint(path)
@@ -127,9 +118,7 @@ def read_other_model(options: TrainingOptions, architecture: Architecture) -> Ot
             "model if they are meant"
         )
     # a head may be inherited from a target of the model by one that these data bring
-    targets = known.targets | {
-        target.name: target_info(target) for spec in options.training_set for target in spec.targets
-    }
+    targets = known.targets | {name: target_info(each) for name, each in options.targets.items()}
     for new, old in options.finetune.get("inherit_heads", {}).items():
         fault = inheritance_fault(new, old, targets, known.targets)
         if fault is not None:
@@ -141,18 +130,14 @@ def _unit_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
     for unit in dict.fromkeys(spec.systems.length_unit or "" for spec in options.training_set):
         if unit != known.length_unit:
             yield f"it has lengths in '{known.length_unit}', the options in '{unit}'"
-    targets = {target.name: target for spec in options.training_set for target in spec.targets}
-    for name, target in targets.items():
+    for name, target in options.targets.items():
         info = target_info(target)
         for field, ours, theirs in differences(info, known.targets.get(name, info)):
             yield f"its target '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
 
 
 def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
-    """A checkpoint brought to the current version.
-
-    :raises CheckpointError: for one of a newer version
-    """
+    """A checkpoint brought to the current version."""
     checkpoint = architecture.model_class.upgrade_checkpoint(checkpoint)
     # a model that was saved by itself has nothing of a trainer
     if "trainer_version" in checkpoint:
@@ -161,10 +146,7 @@ def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str
 
 
 def check_architecture(checkpoint: dict[str, Any], name: str) -> None:
-    """Refuse the checkpoint of another architecture.
-
-    :raises CheckpointError: names both
-    """
+    """Refuse the checkpoint of another architecture."""
     if checkpoint["architecture"] != name:
         raise CheckpointError(
             f"the checkpoint is of the architecture '{checkpoint['architecture']}', the options "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from mt_core.evaluation import (
 from mt_core.loading import Splits
 from mt_shared.contract import DatasetInfo
 from mt_shared.data import (
+    Structures,
     composition_term,
     concatenate,
     cut_batches,
@@ -61,18 +63,11 @@ def model_errors(model: AtomisticModel, splits: Splits, info: DatasetInfo) -> Sp
     requests = request_targets(model, info.targets)
     device = best_device(model)
     model = model.to(device)
-    found: SplitErrors = {}
-    for split, datasets in splits.datasets.items():
-        errors = found.setdefault(split, {})
-        # a split may be there and empty, which no model can be called on
-        for data in filter(len, datasets):
-            num_atoms = torch.from_numpy(data.structures.atoms_per_system)
-            order = torch.arange(len(data))
-            for indices in cut_batches(order, num_atoms, BATCH_SIZE, max_atoms=None):
-                chunk = data.subset(indices.numpy())
-                predictions = predict(model, chunk.structures, requests, info.length_unit, device)
-                add_errors(errors, predictions, chunk, info.targets, info.length_unit)
-    return found
+    return _split_errors(
+        lambda structures: predict(model, structures, requests, info.length_unit, device),
+        splits,
+        info,
+    )
 
 
 def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
@@ -85,25 +80,37 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
         values = gather_labels(training, name, target).values
         num_types = len(info.atomic_types)
         compositions[name] = fit_composition(values, structures, species, num_types, target, {})
+
+    def predict_composition(structures: Structures) -> dict[str, Predictions]:
+        species = species_of(structures, info.atomic_types)
+        gradients = {
+            "positions": np.zeros((structures.num_atoms, 3)),
+            "strain": np.zeros((structures.num_systems, 3, 3)),
+        }
+        predictions = {}
+        for name, target in info.targets.items():
+            values = composition_term(structures, species, target, compositions[name])
+            predictions[name] = Predictions(values, target.per_atom, gradients)
+        return predictions
+
+    return _split_errors(predict_composition, splits, info)
+
+
+def _split_errors(
+    predictor: Callable[[Structures], dict[str, Predictions]], splits: Splits, info: DatasetInfo
+) -> SplitErrors:
     found: SplitErrors = {}
     for split, datasets in splits.datasets.items():
         errors = found.setdefault(split, {})
-        # no batches: there is no model whose memory they would bound
-        for data in datasets:
-            structures = data.structures
-            species = species_of(structures, info.atomic_types)
-            predictions = {
-                name: Predictions(
-                    values=composition_term(structures, species, info.targets[name], composition),
-                    per_atom=info.targets[name].per_atom,
-                    gradients={
-                        "positions": np.zeros((structures.num_atoms, 3)),
-                        "strain": np.zeros((structures.num_systems, 3, 3)),
-                    },
+        # a split may be there and empty, which no model can be called on
+        for data in filter(len, datasets):
+            num_atoms = torch.from_numpy(data.structures.atoms_per_system)
+            order = torch.arange(len(data))
+            for indices in cut_batches(order, num_atoms, BATCH_SIZE, max_atoms=None):
+                chunk = data.subset(indices.numpy())
+                add_errors(
+                    errors, predictor(chunk.structures), chunk, info.targets, info.length_unit
                 )
-                for name, composition in compositions.items()
-            }
-            add_errors(errors, predictions, data, info.targets, info.length_unit)
     return found
 
 

@@ -1,7 +1,5 @@
 """Everything that ASE reads: trajectories, databases, outputs of codes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.columns import ColumnSpec
 from mt_shared.data.readers.comment_line import looks_like_label, numbers_of_object
 from mt_shared.data.readers.keyed_piece import (
     ALL_FRAMES,
@@ -20,7 +16,8 @@ from mt_shared.data.readers.keyed_piece import (
     KeyedPieceBuilder,
     KeyPlaces,
 )
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data.readers.label_requests import ColumnSpec
+from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
 from mt_shared.errors import DataError
 
 # Structures whose ``Atoms`` objects are in memory together.
@@ -33,7 +30,6 @@ def read_with_ase(
     """Pieces of ``size`` frames, with the numbers of the columns.
 
     :param first_frame: where to begin, for a file whose first part another reader took
-    :raises DataError: if ASE cannot read the file
     """
     builder = KeyedPieceBuilder(path.name, columns)
     images = _images(path, first_frame)

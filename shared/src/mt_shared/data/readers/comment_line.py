@@ -1,7 +1,5 @@
 """The comment line of extended xyz: ``key=value`` pairs, with the meaning that ASE gives them."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any
@@ -17,8 +15,8 @@ _PAIR = re.compile(rf"({_BARE})(?:=({_VALUE}))?(?:\s+|$)")
 _QUOTES = frozenset("\"'{[")
 _NUMBER_SEPARATOR = re.compile(r"[\s,]+")
 
-PBC_FLAGS = {"T": True, "True": True, "true": True, "TRUE": True}
-PBC_FLAGS |= {"F": False, "False": False, "false": False, "FALSE": False}
+_PBC_FLAGS = dict.fromkeys(("T", "True", "true", "TRUE"), True)
+_PBC_FLAGS |= dict.fromkeys(("F", "False", "false", "FALSE"), False)
 
 
 def parse_comment(line: str) -> dict[str, Any]:
@@ -82,10 +80,7 @@ def looks_like_label(value: Any) -> bool:
 
 
 def lattice_of(value: Any) -> NDArray[np.float64]:
-    """(3, 3) cell, one vector a row.
-
-    :raises ValueError: if these are not nine numbers
-    """
+    """(3, 3) cell, one vector a row; a ValueError if these are not nine numbers."""
     numbers = numbers_of(value)
     if numbers is None or numbers.size != 9:
         raise ValueError(f"expected nine numbers in Lattice, found '{value}'")
@@ -94,12 +89,9 @@ def lattice_of(value: Any) -> NDArray[np.float64]:
 
 
 def pbc_of(value: Any) -> tuple[bool, bool, bool]:
-    """One flag a direction.
-
-    :raises ValueError: if these are not one or three flags
-    """
+    """One flag a direction; a ValueError if these are not one or three flags."""
     words = value.replace(",", " ").split() if isinstance(value, str) else np.ravel(value).tolist()
-    flags = [PBC_FLAGS.get(str(word)) for word in words]
+    flags = [_PBC_FLAGS.get(str(word)) for word in words]
     flags = flags * 3 if len(flags) == 1 else flags
     if len(flags) != 3 or None in flags:
         # ASE takes 1 and 0 as well.

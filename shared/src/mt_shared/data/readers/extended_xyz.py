@@ -5,8 +5,6 @@ of one column layout are gathered, and each column is parsed at once. Keys and v
 they mean to ASE (``shared/tests/test_readers.py`` compares the two).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,20 +15,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.columns import ColumnBuilder, ColumnSpec
 from mt_shared.data.readers.comment_line import lattice_of, looks_like_label, numbers_of, pbc_of
 from mt_shared.data.readers.keyed_piece import (
     ALL_FRAMES,
     RESULTS_PER_ATOM,
     RESULTS_PER_SYSTEM,
     STRUCTURE_KEYS,
+    ColumnBuilder,
     KeyedPiece,
     KeyedPieceBuilder,
     KeyPlaces,
 )
+from mt_shared.data.readers.label_requests import ColumnSpec
 from mt_shared.data.readers.xyz_text import Chunk, scan_chunks
-from mt_shared.data.structures import Structures, offsets_from_counts
+from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
 from mt_shared.errors import DataError, did_you_mean
 from mt_shared.options import ATOMIC_NUMBERS
 
@@ -58,7 +56,6 @@ def read_extended_xyz(
     """Pieces of ``size`` frames, with the numbers of the columns.
 
     :raises IrregularXyz: if ASE should read this file, from the frame after the last piece on
-    :raises DataError: if the file is broken
     """
     builder = KeyedPieceBuilder(path.name, columns)
     is_empty = True
@@ -108,31 +105,26 @@ def parse_properties(properties: str) -> tuple[Field, ...]:
 
 
 def _add_keys(builder: KeyedPieceBuilder, chunk: Chunk, fields: tuple[Field, ...]) -> None:
+    names = [f.name for f in fields if f.name not in _NO_ARRAYS]
+    results = [name for name in names if name in RESULTS_PER_SYSTEM | RESULTS_PER_ATOM]
     places: dict[tuple[str, ...], KeyPlaces] = {}
     for comment in chunk.comments:
         keys = tuple(comment)
-        if keys not in places:
-            places[keys] = _key_places(keys, fields)
+        if keys in places:
+            builder.add_keys(places[keys])
+            continue
+        pairs = [key for key in keys if key not in _STRUCTURE_PAIRS]
+        places[keys] = KeyPlaces(
+            info=tuple(key for key in pairs if key not in RESULTS_PER_SYSTEM),
+            arrays=tuple(name for name in names if name not in results),
+            calculator=(*(key for key in pairs if key in RESULTS_PER_SYSTEM), *results),
+        )
         # What looks like a label is asked of the first structure with these keys alone: it is only
         # for telling a user what is not used.
         if builder.add_keys(places[keys]):
-            pairs = [key for key in keys if key not in _STRUCTURE_PAIRS]
             labels = [k for k in pairs if k in RESULTS_PER_SYSTEM or looks_like_label(comment[k])]
-            names = [f.name for f in fields if f.kind == "R" or f.name in RESULTS_PER_ATOM]
-            builder.add_label_keys(labels + [name for name in names if name not in STRUCTURE_KEYS])
-
-
-def _key_places(keys: tuple[str, ...], fields: tuple[Field, ...]) -> KeyPlaces:
-    pairs = [key for key in keys if key not in _STRUCTURE_PAIRS]
-    names = [f.name for f in fields if f.name not in _NO_ARRAYS]
-    results = RESULTS_PER_SYSTEM | RESULTS_PER_ATOM
-    return KeyPlaces(
-        info=tuple(key for key in pairs if key not in RESULTS_PER_SYSTEM),
-        arrays=tuple(name for name in names if name not in results),
-        calculator=tuple(
-            [k for k in pairs if k in RESULTS_PER_SYSTEM] + [n for n in names if n in results]
-        ),
-    )
+            real = [f.name for f in fields if f.kind == "R" or f.name in RESULTS_PER_ATOM]
+            builder.add_label_keys(labels + [name for name in real if name not in STRUCTURE_KEYS])
 
 
 def _add_pairs(column: ColumnBuilder, chunk: Chunk, key: str) -> None:

@@ -1,21 +1,24 @@
 """What readers of files with keyed labels (extended xyz, all of ASE's formats) produce.
 
-Letters of shapes: S structures.
+Letters of shapes: S structures, N rows (one for each structure, or for each atom).
 """
-
-from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mt_shared.data.dataset import VALUES
-from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.columns import Column, ColumnBuilder, ColumnSpec, Shape
-from mt_shared.data.readers.label_requests import LabelBlock, LabelRequest, StructurePiece
-from mt_shared.data.structures import Structures, concatenate
+from mt_shared.data.readers.label_requests import (
+    ColumnSpec,
+    LabelBlock,
+    LabelRequest,
+    Shape,
+    StructurePiece,
+)
+from mt_shared.data.structures import Structures, concatenate, frame_error
 from mt_shared.errors import did_you_mean
 
 # Arrays of ASE that describe a structure and are no labels.
@@ -36,36 +39,87 @@ SAME_FRAMES = "structures and labels must be the same frames in the same order"
 # The size of a piece that is the whole file.
 ALL_FRAMES = sys.maxsize
 
+# Where the six numbers of Voigt's notation (xx, yy, zz, yz, xz, xy) are in the matrix.
+_VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
+
+
+@dataclass(frozen=True)
+class Column:
+    """The numbers of one key in all structures of a file, or of a piece of it.
+
+    ``other_shapes`` is what a structure (its index) has instead of an accepted shape, None for
+    what is no number.
+    """
+
+    values: NDArray[np.float64]  # (N, *shape), NaN where the key is missing or of another shape
+    found: NDArray[np.bool_]  # (S,) which structures have the key, in whatever shape
+    other_shapes: dict[int, Shape | None]
+
+
+class ColumnBuilder:
+    """Collects the numbers of one key, some structures at a time, in the order of the file."""
+
+    def __init__(self, spec: ColumnSpec) -> None:
+        self._spec = spec
+        self._values: list[NDArray[np.float64]] = []
+        self._found: list[bool] = []
+        self._other_shapes: dict[int, Shape | None] = {}
+
+    def add(self, values: NDArray[np.float64] | None, num_structures: int, num_rows: int) -> None:
+        """The next structures have the key, all in one shape.
+
+        :param values: (rows, ...); None for what is no number
+        """
+        shape = None if values is None else values.shape[1:]
+        wanted = self._spec.shape
+        if values is not None and shape in self._spec.accepted:
+            assert len(values) == num_rows, "a row for each structure or atom"
+            # The same numbers in order; but six numbers for a matrix are in Voigt's order.
+            is_voigt = wanted == (3, 3) and shape == (6,)
+            self._values.append(values[:, _VOIGT] if is_voigt else values.reshape(-1, *wanted))
+        else:
+            # Whether this is a fault is known only later: the structures may not be chosen.
+            first = len(self._found)
+            self._other_shapes |= dict.fromkeys(range(first, first + num_structures), shape)
+            self._values.append(np.full((num_rows, *wanted), np.nan))
+        self._found += [True] * num_structures
+
+    def add_missing(self, num_structures: int, num_rows: int) -> None:
+        """The next structures do not have the key."""
+        self._values.append(np.full((num_rows, *self._spec.shape), np.nan))
+        self._found += [False] * num_structures
+
+    def build(self) -> Column:
+        return Column(np.concatenate(self._values), np.array(self._found), self._other_shapes)
+
 
 @dataclass(frozen=True)
 class KeyPlaces:
     """The keys of a structure, by the place where ASE keeps them."""
 
-    info: tuple[str, ...]
-    arrays: tuple[str, ...]
-    calculator: tuple[str, ...]
+    info: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+    calculator: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        places = {"info": self.info, "arrays": self.arrays, "calculator": self.calculator}
-        return "; ".join(f"{place}: {', '.join(keys) or '-'}" for place, keys in places.items())
+        return "; ".join(f"{place}: {', '.join(keys) or '-'}" for place, keys in vars(self).items())
 
 
 @dataclass(frozen=True)
 class KeyedPiece:
-    """The structures of a file, or of a piece of it, with the numbers of the keys asked for.
-
-    :param keys: (S) all keys of each structure
-    :param label_keys: keys that look like labels: results of a calculator, real numbers
-    """
+    """The structures of a file, or of a piece of it, with the numbers of the keys asked for."""
 
     source: str
     structures: Structures
     columns: dict[ColumnSpec, Column]
-    keys: tuple[KeyPlaces, ...]
-    label_keys: tuple[str, ...]
+    keys: tuple[KeyPlaces, ...]  # (S) all keys of each structure
+    label_keys: tuple[str, ...]  # that look like labels: results of a calculator, real numbers
 
     def labels(self, request: LabelRequest, piece: StructurePiece) -> LabelBlock:
-        """Forces, stress and virial are turned into derivatives of the energy."""
+        """The label of all structures of a piece, which has the same frames as this one.
+
+        Forces, stress and virial are turned into derivatives of the energy.
+        """
         theirs, ours = self.structures.atoms_per_system, piece.structures.atoms_per_system
         differ = np.flatnonzero(theirs != ours)
         if request.per_atom and len(differ):
@@ -73,25 +127,21 @@ class KeyedPiece:
             what = f"it has {theirs[row]} atoms, and this frame of '{piece.source}' has {ours[row]}"
             raise frame_error(self.source, row + piece.first_frame, what, SAME_FRAMES)
         column = self.columns[request.column]
-        self._check_shapes(request, column, piece)
+        # A shape that is not accepted is a fault only in a structure that is chosen.
+        bad = next((row for row in piece.rows.tolist() if row in column.other_shapes), None)
+        if bad is not None:
+            shape = column.other_shapes[bad]
+            found = "is no number" if shape is None else f"has {_describe(shape)}"
+            expected = " or ".join(map(_describe, request.column.accepted))
+            what = f"'{request.spec.key}' of target '{request.name}' {found}, expected {expected}"
+            what += " for each atom" if request.per_atom else ""
+            todo = "check type and num_subtargets of the target, and the file"
+            raise frame_error(self.source, bad + piece.first_frame, what, todo)
         if request.kind == VALUES:
             return LabelBlock(column.values, column.found)
         if request.kind == "stress":
             return self._times_volume(request, column, piece)
         return LabelBlock(-column.values, column.found)
-
-    def _check_shapes(self, request: LabelRequest, column: Column, piece: StructurePiece) -> None:
-        """Refuse the first chosen structure whose label has a shape that is not accepted."""
-        bad = next((row for row in piece.rows.tolist() if row in column.other_shapes), None)
-        if bad is None:
-            return
-        shape = column.other_shapes[bad]
-        found = "is no number" if shape is None else f"has {_describe(shape)}"
-        expected = " or ".join(map(_describe, request.column.accepted))
-        what = f"'{request.key}' of target '{request.name}' {found}, expected {expected}"
-        what += " for each atom" if request.per_atom else ""
-        todo = "check type and num_subtargets of the target, and the file"
-        raise frame_error(self.source, bad + piece.first_frame, what, todo)
 
     def _times_volume(
         self, request: LabelRequest, stress: Column, piece: StructurePiece
@@ -115,6 +165,7 @@ class KeyedPiece:
         return LabelBlock(values, stress.found & ~impossible, impossible, notes)
 
     def hint(self, key: str, row: int) -> str:
+        """What may help a user who does not find a key in a structure (its index)."""
         keys = self.keys[row]
         similar = did_you_mean(key, (*keys.info, *keys.arrays, *keys.calculator))
         return f"{similar}; the keys there are {keys}"

@@ -1,40 +1,30 @@
 """What the options ask of a file with labels, for which structures, and what it answers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data.dataset import VALUES
-from mt_shared.data.readers.columns import ColumnSpec
+from mt_shared.data.dataset import VALUES, target_info
 from mt_shared.data.structures import Structures
-from mt_shared.data.targets import target_info
 from mt_shared.options import GRADIENT_OF, GradientSpec, TargetSpec
+
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class StructurePiece:
-    """Consecutive structures of a file, of which ``indices`` of the options may choose some.
+    """Consecutive structures of a file, of which ``indices`` of the options may choose some."""
 
-    :param source: name of the file
-    :param structures: all structures of the piece
-    :param rows: (S,) the chosen ones, counted within the piece
-    :param first_frame: number in the file of the piece's first structure
-    :param is_whole: whether the piece is the whole file
-    """
-
-    source: str
-    structures: Structures
-    rows: NDArray[np.int64]
-    first_frame: int
-    is_whole: bool
+    source: str  # name of the file
+    structures: Structures  # all of the piece
+    rows: NDArray[np.int64]  # (S,) the chosen ones, counted within the piece
+    first_frame: int  # number in the file of the piece's first structure
+    is_whole: bool  # whether the piece is the whole file
 
     @property
     def frames(self) -> NDArray[np.int64]:
@@ -53,18 +43,23 @@ class StructurePiece:
 
 
 @dataclass(frozen=True)
-class LabelRequest:
-    """The values of a target, or one of its gradients.
+class ColumnSpec:
+    """A key that some label needs; the numbers of all other keys are not even parsed."""
 
-    :param kind: ``values``, or what the file has of a gradient: forces, stress or virial
-    :param required: False for what is read only where the file has it
-    """
+    key: str
+    per_atom: bool
+    shape: Shape  # of the numbers of one row, as the label has them
+    accepted: tuple[Shape, ...]  # in a file, the usual one first
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """The values of a target, or one of its gradients."""
 
     target: TargetSpec
-    kind: str
-    key: str
+    kind: str  # "values", or what the file has of a gradient: forces, stress or virial
     spec: TargetSpec | GradientSpec
-    required: bool = True
+    required: bool = True  # False for what is read only where the file has it
 
     @property
     def name(self) -> str:
@@ -87,22 +82,23 @@ class LabelRequest:
     @cached_property
     def column(self) -> ColumnSpec:
         """What to look for in a file that has its labels by key."""
+        key = self.spec.key
         if self.part == "strain":
-            return ColumnSpec(self.key, False, (3, 3), ((3, 3), (9,), (6,)))
+            return ColumnSpec(key, False, (3, 3), ((3, 3), (9,), (6,)))
         if self.part == "positions":
-            return ColumnSpec(self.key, True, (3,), ((3,),))
+            return ColumnSpec(key, True, (3,), ((3,),))
         shape = (*self.info.type.components, self.info.num_subtargets)
         # One sub-target needs no dimension of its own, and any tensor may be a plain list.
         without_subtargets = (shape[:-1],) if shape[-1] == 1 else ()
         accepted = tuple(dict.fromkeys((*without_subtargets, shape, (prod(shape),))))
-        return ColumnSpec(self.key, self.per_atom, shape, accepted)
+        return ColumnSpec(key, self.per_atom, shape, accepted)
 
 
 def requests_of(target: TargetSpec) -> Iterator[LabelRequest]:
     """The values of a target, then its gradients."""
-    yield LabelRequest(target, VALUES, target.key, target)
+    yield LabelRequest(target, VALUES, target)
     for gradient in target.gradients:
-        yield LabelRequest(target, gradient.kind, gradient.key, gradient, gradient.required)
+        yield LabelRequest(target, gradient.kind, gradient, gradient.required)
 
 
 @dataclass(frozen=True)
@@ -110,27 +106,9 @@ class LabelBlock:
     """Labels in the order of the structures, NaN where the file has none.
 
     Gradients are derivatives of the target, whatever the file has: dE/dr, dE/dstrain.
-
-    :param found: (S,) whether the file has any label of the structure
-    :param impossible: (S,) which structures cannot have the label; None: all can
-    :param notes: what a user should be told
     """
 
     values: NDArray[np.float64]
-    found: NDArray[np.bool_]
-    impossible: NDArray[np.bool_] | None = None
-    notes: tuple[str, ...] = ()
-
-
-class LabelFile(Protocol):
-    """A file with labels, or the piece of it that is in memory."""
-
-    @property
-    def source(self) -> str:
-        """Name of the file."""
-
-    def labels(self, request: LabelRequest, piece: StructurePiece) -> LabelBlock:
-        """The label of all structures of a piece, which has the same frames as the file."""
-
-    def hint(self, key: str, row: int) -> str:
-        """What may help a user who does not find a key in a structure (its index)."""
+    found: NDArray[np.bool_]  # (S,) whether the file has any label of the structure
+    impossible: NDArray[np.bool_] | None = None  # (S,) which cannot have it; None: all can
+    notes: tuple[str, ...] = ()  # what a user should be told

@@ -1,7 +1,5 @@
 """The labels of targets: gaps are refused or counted, and a user is told what is odd."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,32 +14,24 @@ from mt_shared.data.dataset import (
     TargetLabels,
     finite_per_system,
 )
-from mt_shared.data.frame_errors import frame_error
-from mt_shared.data.readers.label_requests import (
-    LabelFile,
-    LabelRequest,
-    StructurePiece,
-    requests_of,
-)
+from mt_shared.data.readers.dataset_files import LabelFile
+from mt_shared.data.readers.label_requests import LabelRequest, StructurePiece, requests_of
+from mt_shared.data.structures import frame_error
 from mt_shared.options import TargetSpec
 
 # Relative difference of a stress from its transpose that rounding in a file does not explain.
 SYMMETRY_TOLERANCE = 1e-6
+_ALLOW_MISSING = "or set allow_missing: true for this target"
 
 
 @dataclass
 class LabelBuilder:
-    """Makes the labels of the chosen structures of a piece.
-
-    :param find: gives the file that a label is read from, at the same frames
-    :param status: of each label by target and part, filled as labels are built
-    :param notes: what a user should be told, likewise
-    """
+    """Makes the labels of the chosen structures of a piece; fills status and notes meanwhile."""
 
     piece: StructurePiece
-    find: Callable[[LabelRequest], LabelFile]
+    find: Callable[[LabelRequest], LabelFile]  # what a label is read from, at the same frames
     status: Status = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what a user should be told
 
     def build(self, target: TargetSpec) -> TargetLabels:
         """Values and gradients of one target."""
@@ -63,67 +53,42 @@ class LabelBuilder:
         block = file.labels(request, piece)
         self.notes += block.notes
         found = block.found[piece.rows]
-        # what cannot be there is not missing, even where the options ask for it
+        # What cannot be there is not missing, even where the options ask for it.
         excused = np.zeros_like(found) if block.impossible is None else block.impossible[piece.rows]
         if not found.any() and ((excused.any() and excused.all()) or not request.required):
             return None
-        if not request.required:
-            lacking = piece.frames[~found]
-            if len(lacking):
-                self.notes.append(
-                    f"{file.source}: {piece.share(len(lacking))} lack the {request.name}, "
-                    f"frame {lacking[0]} for one; the others have it, and it is used there"
-                )
+        what = f"'{request.spec.key}' of target '{request.name}'"
+        strict = not request.target.allow_missing
+        lacking = piece.rows[~found & ~excused if request.required else ~found]
+        if len(lacking) and not request.required:
+            self.notes.append(
+                f"{file.source}: {piece.share(len(lacking))} lack the {request.name}, "
+                f"frame {lacking[0] + piece.first_frame} for one; the others have it, and it is "
+                "used there"
+            )
+        elif len(lacking) and strict:
+            what += f" is missing ({piece.share(len(lacking))} lack it)"
+            what += file.hint(request.spec.key, lacking[0])
+            todo = f"name the right key, {_ALLOW_MISSING}"
+            raise frame_error(file.source, lacking[0] + piece.first_frame, what, todo)
 
         rows = piece.structures.atom_indices(piece.rows) if request.per_atom else piece.rows
         values = block.values[rows]
         finite = finite_per_system(values, piece.chosen if request.per_atom else None)
-        if not request.target.allow_missing:
-            if request.required:
-                self._refuse_missing(request, file, found | excused)
-            self._refuse_not_finite(request, file, values, found & ~finite)
+        systems = np.flatnonzero(found & ~finite)
+        if len(systems) and strict:
+            what += " is NaN or infinite"
+            if request.per_atom:
+                start, stop = piece.chosen.offsets[systems[0] : systems[0] + 2]
+                atoms = values[start:stop].reshape(stop - start, -1)
+                what += f" at atom {np.flatnonzero(~np.isfinite(atoms).all(axis=1))[0]}"
+            what += f" ({piece.share(len(systems))} have such a label)"
+            todo = f"remove these frames, {_ALLOW_MISSING}"
+            raise frame_error(file.source, piece.frames[systems[0]], what, todo)
         status = np.where(found, np.where(finite, FOUND, NOT_FINITE), MISSING)
         self.status[request.target.name, request.part] = status
         values = np.where(np.isfinite(values), values, np.nan)
         return self._symmetric(request, file.source, values) if request.part == "strain" else values
-
-    def _refuse_missing(
-        self, request: LabelRequest, file: LabelFile, found: NDArray[np.bool_]
-    ) -> None:
-        """Refuse the first chosen structure whose label is neither found nor excused."""
-        lacking = self.piece.rows[~found]
-        if not len(lacking):
-            return
-        what = f"'{request.key}' of target '{request.name}' is missing"
-        what += f" ({self.piece.share(len(lacking))} lack it)"
-        what += file.hint(request.key, lacking[0])
-        todo = "name the right key, or set allow_missing: true for this target"
-        raise frame_error(file.source, lacking[0] + self.piece.first_frame, what, todo)
-
-    def _refuse_not_finite(
-        self,
-        request: LabelRequest,
-        file: LabelFile,
-        values: NDArray[np.float64],
-        bad: NDArray[np.bool_],
-    ) -> None:
-        """Refuse the first chosen structure whose label is NaN or infinite.
-
-        :param values: (S, ...) or (A, ...) labels of the chosen structures
-        :param bad: (S,) which of them have a number that is not finite
-        """
-        systems = np.flatnonzero(bad)
-        if not len(systems):
-            return
-        where = ""
-        if request.per_atom:
-            start, stop = self.piece.chosen.offsets[systems[0] : systems[0] + 2]
-            rows = values[start:stop].reshape(stop - start, -1)
-            where = f" at atom {np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]}"
-        what = f"'{request.key}' of target '{request.name}' is NaN or infinite{where}"
-        what += f" ({self.piece.share(len(systems))} have such a label)"
-        todo = "remove these frames, or set allow_missing: true for this target"
-        raise frame_error(file.source, self.piece.frames[systems[0]], what, todo)
 
     def _symmetric(
         self, request: LabelRequest, source: str, strain: NDArray[np.float64]

@@ -1,12 +1,11 @@
-"""Labels in files of metatensor.
+"""Labels in files of metatensor, and structures in files of metatomic, one a file.
 
 Letters of shapes: A atoms, N samples, P sub-targets, S structures.
 """
 
-from __future__ import annotations
-
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +14,9 @@ from numpy.typing import NDArray
 
 from mt_shared.contract import Cartesian, Spherical, TargetInfo
 from mt_shared.data.dataset import VALUES
-from mt_shared.data.readers.columns import Shape
-from mt_shared.data.readers.label_requests import LabelBlock, LabelRequest, StructurePiece
+from mt_shared.data.readers.label_requests import LabelBlock, LabelRequest, Shape, StructurePiece
+from mt_shared.data.structures import Structures
 from mt_shared.errors import DataError
-
-
-@dataclass(frozen=True)
-class SortedSamples:
-    """The samples of a block, sorted by structure: those of some structures are a slice.
-
-    :param order: (N,) rows of the block
-    :param systems: (N,) numbers of the structures, ascending
-    :param atoms: (N,) numbers of the atoms, None if the samples are structures
-    """
-
-    order: NDArray[np.int64]
-    systems: NDArray[np.int64]
-    atoms: NDArray[np.int64] | None
-
-    def of_systems(self, start: int, stop: int) -> SortedSamples:
-        """The samples of the structures ``start:stop``."""
-        rows = slice(*np.searchsorted(self.systems, [start, stop]))
-        atoms = None if self.atoms is None else self.atoms[rows]
-        return SortedSamples(self.order[rows], self.systems[rows], atoms)
 
 
 class TensorMapFile:
@@ -58,25 +37,35 @@ class TensorMapFile:
                 f"'{path}' cannot be read by metatensor ({str(error).splitlines()[0]}); expected a "
                 "TensorMap that metatensor.save wrote"
             ) from error
-        self._samples: dict[tuple[int, str], SortedSamples] = {}
+        self._samples: dict[tuple[int, str], NDArray[np.int64]] = {}
 
     def labels(self, request: LabelRequest, piece: StructurePiece) -> LabelBlock:
         """Values (rows, components, P), or a gradient (rows, 3) or (rows, 3, 3).
 
         Several blocks (the irreps of a spherical target) are joined along the components.
         """
-        structures = piece.structures
+        structures, first = piece.structures, piece.first_frame
         num_rows = structures.num_atoms if request.per_atom else structures.num_systems
         found = np.zeros(structures.num_systems, dtype=bool)
         parts = []
-        for values, all_samples in self._blocks(request):
+        for values, samples in self._blocks(request):
             if piece.is_whole:
                 self.check_num_systems(structures.num_systems)
-            last = piece.first_frame + structures.num_systems
-            samples = all_samples.of_systems(piece.first_frame, last)
+            start, stop = np.searchsorted(samples[:, 1], [first, first + structures.num_systems])
+            order, systems, atoms = samples[start:stop].T
+            rows = systems - first
+            found[rows] = True
+            if request.per_atom:
+                num_atoms = structures.atoms_per_system[rows]
+                bad = np.flatnonzero((atoms < 0) | (atoms >= num_atoms))
+                if len(bad):
+                    raise DataError(
+                        f"{self.source} has labels of atom {atoms[bad[0]]} of system "
+                        f"{systems[bad[0]]}, which has {num_atoms[bad[0]]} atoms"
+                    )
+                rows = structures.offsets[rows] + atoms
             part = np.full((num_rows, *values.shape[1:]), np.nan)
-            part[self._rows(samples, piece)] = values[samples.order]
-            found[samples.systems - piece.first_frame] = True
+            part[rows] = values[order]
             parts.append(part)
         if not parts:
             return LabelBlock(np.full((num_rows, *request.column.shape), np.nan), found)
@@ -89,14 +78,17 @@ class TensorMapFile:
     def check_num_systems(self, num_systems: int) -> None:
         """Refuse labels of structures that are not there, in the blocks that were asked for."""
         for samples in self._samples.values():
-            outside = samples.systems[(samples.systems < 0) | (samples.systems >= num_systems)]
+            systems = samples[:, 1]
+            outside = systems[(systems < 0) | (systems >= num_systems)]
             if len(outside):
                 raise DataError(
                     f"{self.source} has labels of system {outside[0]}, and there are "
                     f"{num_systems} structures; give both for the same structures"
                 )
 
-    def _blocks(self, request: LabelRequest) -> Iterator[tuple[NDArray[np.float64], SortedSamples]]:
+    def _blocks(
+        self, request: LabelRequest
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
         """Numbers and samples of the blocks with the label; none where a gradient is not there."""
         if request.kind == VALUES:
             names = ["system", "atom"] if request.per_atom else ["system"]
@@ -156,26 +148,40 @@ class TensorMapFile:
 
     def _sorted(
         self, key: tuple[int, str], block: Any, systems: NDArray[np.int64], per_atom: bool
-    ) -> SortedSamples:
-        """Sorted at the first piece, and kept for those that follow."""
+    ) -> NDArray[np.int64]:
+        """(N, 3) row in the block, structure and atom of each sample, ascending by structure.
+
+        The samples of a piece are then a slice. Sorted at the first piece, and kept.
+        """
         if key not in self._samples:
-            order = np.argsort(systems, kind="stable")
-            atoms = None
-            if per_atom:
-                atoms = np.asarray(block.samples["atom"], dtype=np.int64)[order]
-            self._samples[key] = SortedSamples(order, systems[order], atoms)
+            rows = np.arange(len(systems))
+            atoms = np.asarray(block.samples["atom"]) if per_atom else np.zeros_like(rows)
+            samples = np.stack([rows, systems, atoms], axis=1)
+            self._samples[key] = samples[np.argsort(systems, kind="stable")]
         return self._samples[key]
 
-    def _rows(self, samples: SortedSamples, piece: StructurePiece) -> NDArray[np.int64]:
-        """(N,) the structures or atoms, of this piece, that the samples are labels of."""
-        systems = samples.systems - piece.first_frame
-        if samples.atoms is None:
-            return systems
-        num_atoms = piece.structures.atoms_per_system[systems]
-        bad = np.flatnonzero((samples.atoms < 0) | (samples.atoms >= num_atoms))
-        if len(bad):
+
+def read_system(path: Path) -> Structures:
+    """The structure in a file that ``metatomic.torch.save`` wrote."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"'{path}' is no file of metatensor, or it is cut off") from error
+    # By numpy: metatomic refuses a file by its suffix, and could not say that it holds labels.
+    arrays = {}
+    with archive:
+        if "positions.npy" not in archive.namelist():
             raise DataError(
-                f"{self.source} has labels of atom {samples.atoms[bad[0]]} of system "
-                f"{samples.systems[bad[0]]}, which has {num_atoms[bad[0]]} atoms"
+                f"'{path}' holds no structure; expected a file of metatomic.torch.save (one "
+                "structure); labels in .mts go with structures in another file, such as "
+                "extended xyz"
             )
-        return piece.structures.offsets[systems] + samples.atoms
+        for name in ("positions", "types", "cell", "pbc"):
+            arrays[name] = np.load(BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+    return Structures(
+        positions=arrays["positions"].astype(np.float64),
+        types=arrays["types"].astype(np.int32),
+        cells=arrays["cell"].astype(np.float64)[None],
+        pbc=arrays["pbc"].astype(bool)[None],
+        offsets=np.array([0, len(arrays["types"])], dtype=np.int64),
+    )

@@ -1,12 +1,9 @@
 """One data set of the options file, as a whole or in chunks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from mt_shared.data.dataset import Dataset
 from mt_shared.data.indices import FrameNumbers, read_frame_numbers
@@ -14,7 +11,6 @@ from mt_shared.data.readers.dataset_files import DatasetFiles
 from mt_shared.data.readers.keyed_piece import ALL_FRAMES
 from mt_shared.data.readers.label_requests import StructurePiece
 from mt_shared.data.readers.labels import LabelBuilder
-from mt_shared.data.sampling import cut_batches
 from mt_shared.data.structures import check_structures
 from mt_shared.options import DatasetSpec
 
@@ -41,14 +37,13 @@ def read_chunks(spec: DatasetSpec, size: int) -> Iterator[Dataset]:
     """
     assert size >= 1, "a chunk holds at least one structure"
     indices = _indices(spec)
-    if indices is None or indices.in_order:
-        # Chunks are cut where the file is: one of which no structure is chosen is skipped.
+    if indices is None or (np.diff(indices.frames) > 0).all():
+        # In the order of the file, chunks are cut where it is: one with nothing chosen is skipped.
         yield from (dataset for dataset in _read(spec, indices, size) if len(dataset))
         return
     (whole,) = _read(spec, indices, ALL_FRAMES)
-    num_atoms = torch.from_numpy(whole.structures.atoms_per_system)
-    for chunk in cut_batches(torch.arange(len(whole)), num_atoms, size, max_atoms=None):
-        yield whole.subset(chunk.numpy())
+    for first in range(0, len(whole), size):
+        yield whole.subset(np.arange(first, min(first + size, len(whole))))
 
 
 def _indices(spec: DatasetSpec) -> FrameNumbers | None:
@@ -83,12 +78,10 @@ def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> D
     builder = LabelBuilder(piece, files.find)
     labels = {target.name: builder.build(target) for target in spec.targets}
     extra = {target.name: builder.build(target) for target in spec.extra_data}
-    unit_notes = []
+    notes = tuple(builder.notes)
     if not spec.systems.length_unit:
-        unit_notes.append(
-            f"{spec.systems.read_from}: no length_unit is given (systems.length_unit); "
-            "users of the model cannot convert lengths"
-        )
+        note = "no length_unit is given (systems.length_unit); users of the model cannot convert"
+        notes = (f"{spec.systems.read_from}: {note} lengths", *notes)
     return Dataset(
         structures=piece.chosen,
         labels=labels,
@@ -97,6 +90,6 @@ def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> D
         extra=extra,
         status={key: status for key, status in builder.status.items() if key[0] in labels},
         unused_keys=files.unused_keys(),
-        notes=(*unit_notes, *builder.notes),
+        notes=notes,
         length_unit=spec.systems.length_unit,
     )

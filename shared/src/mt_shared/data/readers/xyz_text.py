@@ -1,7 +1,5 @@
 """The text of extended xyz, cut into frames and these gathered into chunks; no number is parsed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -10,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mt_shared.data.frame_errors import frame_error
 from mt_shared.data.readers.comment_line import parse_comment
+from mt_shared.data.structures import frame_error
 from mt_shared.errors import DataError
 
 # Atoms that are parsed together: enough to make the cost of a chunk small, and few enough that
@@ -52,7 +50,6 @@ def scan_chunks(path: Path, size: int) -> Iterator[Chunk]:
     A chunk comes when the next frame is found to begin, so what follows its last frame is known.
 
     :raises IrregularXyz: if ASE should read the file from here on
-    :raises DataError: if the file is broken
     """
     chunk: Chunk | None = None
     for frame, (line, comment, rows) in enumerate(_frames(path)):
@@ -95,7 +92,7 @@ def _frames(path: Path) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
             rows = list(islice(file, num_atoms))
             if len(rows) < num_atoms:
                 what = f"line {line_number} announces {num_atoms} atoms, and the file ends after "
-                what += f"{len(rows)}"
+                what += str(len(rows))
                 raise frame_error(path.name, frame, what, "the file is cut off, write it again")
             yield line_number, comment, rows
             line_number += num_atoms + 1

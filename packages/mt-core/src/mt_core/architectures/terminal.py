@@ -1,7 +1,5 @@
 """Text for a terminal: how wide it is, and what is broken into lines to fit."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,10 +24,10 @@ def wrapped(text: str, width: int, margin: str = "") -> list[str]:
     )
 
 
-def labelled(facts: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+def labelled(facts: Iterable[tuple[str, str]], width: int, margin: str = "") -> Iterator[str]:
     """Lines with a label and what it says, broken into lines, one below the other."""
     facts = list(facts)
-    hang = " " * (max(len(label) for label, _ in facts) + 2)
+    hang = margin + " " * (max(len(label) for label, _ in facts) + 2)
     for label, fact in facts:
         first, *others = wrapped(fact, width, hang)
-        yield from [label.ljust(len(hang)) + first[len(hang) :], *others]
+        yield from [(margin + label).ljust(len(hang)) + first[len(hang) :], *others]
