@@ -56,6 +56,8 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory() as folder:
         names = arguments.only or [each["name"] for each in before.architectures(Path(folder))]
+        if not names:
+            raise SystemExit("the environment of --before has no architecture")
         return compare(before, after, names, Path(folder))
 
 

@@ -1,6 +1,7 @@
 """Checkpoint files: whole or not at all, tensors and plain values only."""
 
 import errno
+import os
 import pickle
 import subprocess
 import sys
@@ -179,3 +180,33 @@ def test_a_mark_alone_makes_no_checkpoint(tmp_path):
     torch.save({"format": "mt-checkpoint"}, tmp_path / "model.ckpt")
     with pytest.raises(CheckpointError, match="it lacks architecture"):
         read_checkpoint(tmp_path / "model.ckpt")
+
+
+def test_other_pickles_are_named_for_what_they_are(tmp_path):
+    """Without code, and yet no checkpoint of ours; of metatrain, whatever the form."""
+    path = tmp_path / "model.ckpt"
+    torch.save({"a": 1}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(CheckpointError, match="not a checkpoint at all"):
+        read_checkpoint(path)
+    torch.save({"a": 1}, path, pickle_protocol=4)
+    with pytest.raises(CheckpointError, match="a pickle that mt does not read"):
+        read_checkpoint(path)
+    path.write_bytes(b"cmetatrain.utils.data.dataset\nDatasetInfo\n.")
+    with pytest.raises(CheckpointError, match="a checkpoint of metatrain"):
+        read_checkpoint(path)
+
+
+def test_a_failed_rotation_leaves_the_latest_in_its_place(tmp_path, monkeypatch):
+    write_rotating(CHECKPOINT, tmp_path)
+    rename = os.replace
+
+    def fail(source, destination):
+        if str(destination).endswith("latest.ckpt") and "partial" in str(source):
+            raise OSError(5, "Input/output error")
+        rename(source, destination)
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(CheckpointError, match="untouched"):
+        write_rotating(CHECKPOINT | {"x": 2}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["latest.ckpt"]
+    assert read_checkpoint(tmp_path / "latest.ckpt").keys() == CHECKPOINT.keys()

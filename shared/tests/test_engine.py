@@ -239,9 +239,10 @@ def twice(metrics: list[Metric]) -> list[Metric]:
 
 class TestMetrics:
     def test_errors_are_in_meV_per_atom_and_meV_per_angstrom(self):
-        batch = store_of(water_like()).batch(torch.arange(3))
+        store = store_of(water_like())
+        batch = store.batch(torch.arange(3))
         metrics = metrics_of(INFO.targets, "angstrom")
-        errors = EpochErrors(twice(metrics), batch.volumes, None)
+        errors = EpochErrors(twice(metrics), store, None)
         errors.update(perfect_but(batch, 1.0, 0.5), batch)
         assert [(metric.label, metric.unit) for metric in metrics] == [
             ("energy", "meV/atom"),
@@ -257,8 +258,9 @@ class TestMetrics:
         dataset = water_like()
         if missing:
             dataset.labels["energy"].values[0] = np.nan
-        batch = store_of(dataset).batch(torch.arange(3))
-        errors = EpochErrors(metrics_of(INFO.targets, "angstrom"), batch.volumes, None)
+        store = store_of(dataset)
+        batch = store.batch(torch.arange(3))
+        errors = EpochErrors(metrics_of(INFO.targets, "angstrom"), store, None)
         errors.update(perfect_but(batch, np.nan, 0.5), batch)
         results = errors.results()
         assert results["energy RMSE"] == np.inf

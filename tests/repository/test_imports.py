@@ -280,3 +280,15 @@ def test_mt_help_loads_the_command_line_alone():
         and not name.startswith("mt_core.cli.")
     }
     assert not wrong, "a command imports what it needs in its own function"
+
+
+@pytest.mark.parametrize("door", ["contract", "data", "model", "engine", "options", "registry"])
+def test_the_doors_for_authors_say_what_they_export(door):
+    """Type checkers of those who import from a typed package go by ``__all__``."""
+    file = BY_MODULE["mt_shared"].source / door / "__init__.py"
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    imported = {
+        each.name for node in body if isinstance(node, ast.ImportFrom) for each in node.names
+    }
+    (named,) = (node.value for node in body if isinstance(node, ast.Assign))
+    assert set(ast.literal_eval(named)) == imported, f"mend __all__ of mt_shared.{door}"

@@ -110,7 +110,7 @@ def fake_torch(tmp_path, monkeypatch):
 def test_a_broken_torch_does_not_break_the_doctor(fake_torch, text, expected):
     fake_torch(text)
     probe = doctor.try_imports([])
-    assert expected in probe.errors["torch"]
+    assert probe.errors["torch"].strip().endswith(expected)
     assert any("torch cannot be imported" in fault for fault in doctor.libraries(probe).faults)
     assert doctor.devices(probe).lines[-1] == "others are unknown without torch"
 

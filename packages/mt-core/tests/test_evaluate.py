@@ -12,8 +12,11 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from metatomic_ase import MetatomicCalculator
 
 import mt_core
+from mt_core.evaluation import Predictions
 from mt_core.evaluation.comparison import format_errors
+from mt_core.evaluation.prediction_files import open_writer
 from mt_core.examples.copies import EXAMPLES
+from mt_shared.data import Structures
 from mt_shared.engine import ErrorSums, Metric
 
 RELATIVE = 1e-5  # float32, and the digits of a file
@@ -345,3 +348,18 @@ def test_the_model_can_be_evaluated_on_a_solid_with_its_elements(finished, succe
     shown = succeed("eval model.pt eval.yaml -o out.xyz")
     assert re.search(r"^  stress +\S+ +\S+ +meV/A\^3$", shown, re.MULTILINE)
     assert ase.io.read("out.xyz").get_stress().shape == (6,)
+
+
+def test_energies_of_atoms_are_written_as_ase_has_them(tmp_path):
+    structures = Structures(
+        positions=np.arange(9.0).reshape(3, 3),
+        types=np.array([1, 1, 8], dtype=np.int32),
+        cells=np.zeros((2, 3, 3)),
+        pbc=np.zeros((2, 3), dtype=bool),
+        offsets=np.array([0, 1, 3]),
+    )
+    with open_writer(tmp_path / "out.xyz") as writer:
+        values = np.array([[1.0], [2.0], [3.0]])
+        writer.write(structures, {"energy": Predictions(values, per_atom=True)})
+    columns = [image.calc.results["energies"] for image in ase.io.read(tmp_path / "out.xyz", ":")]
+    assert np.concatenate(columns).tolist() == [1, 2, 3]

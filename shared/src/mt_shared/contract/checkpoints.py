@@ -6,8 +6,10 @@ import errno
 import io
 import os
 import pickle
+import pickletools
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar
@@ -69,7 +71,13 @@ def write_checkpoint(
             # not before the new one is whole: there is a whole checkpoint at every moment
             if previous is not None and path.exists():
                 os.replace(path, previous)
-    except OSError as error:
+    except BaseException as error:
+        if previous is not None and not path.exists():
+            # between the two renames: what was the latest is the latest again
+            with suppress(OSError):
+                os.replace(previous, path)
+        if not isinstance(error, OSError):
+            raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             size = len(buffer.getbuffer()) / 1e6
             reason = f"the disk is full: {size:.1f} MB are needed; make room"
@@ -98,9 +106,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except CheckpointError:
         raise
     except pickle.UnpicklingError as error:
-        # Not damage, since the checksum was right. Torch reads pickles of its own protocol (2)
-        # without running code, and cannot even say what those of newer ones would run.
-        raise _code_in(path, "a pickle that torch does not write by itself") from error
+        # Not damage, since the checksum was right: torch reads pickles of its own protocol alone.
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            _refuse_globals(path, _globals_of(archive.read(name)))
+        raise CheckpointError(
+            f"'{path}' holds a pickle that mt does not read; expected a file that mt train has "
+            "written"
+        ) from error
     except DAMAGE as error:
         raise CheckpointError(
             f"'{path}' is damaged, probably truncated while it was copied or written; take the "
@@ -119,12 +132,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _refuse_foreign(path: Path) -> None:
     """Say what a file is that cannot be a checkpoint of ours, and execute nothing in it."""
     if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            start = file.read(1)
-        if start == pickle.PROTO:
-            # as torch wrote before it used archives; a bare pickle can run what it likes
-            raise _code_in(path, "a bare pickle")
-        found = "truncated, or not a checkpoint at all" if start else "empty"
+        content = path.read_bytes()
+        # a bare pickle, which torch wrote before it used archives, can run what it likes
+        _refuse_globals(path, _globals_of(content))
+        found = "truncated, or not a checkpoint at all" if content else "empty"
         raise CheckpointError(
             f"'{path}' is {found}; take the one before it (previous.ckpt in the same run folder)"
         )
@@ -139,22 +150,39 @@ def _refuse_foreign(path: Path) -> None:
             if name.endswith("data.pkl"):
                 archive.read(name)  # compares its checksum, which torch does not
     # torch.load would refuse these too, but not say which program wrote them
-    unsafe = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    if any(name.startswith("metatrain") for name in unsafe):
+    _refuse_globals(path, sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path)))
+
+
+def _globals_of(pickles: bytes) -> list[str]:
+    """What pickles would import, other than tensors, as far as they can be read; nothing is run."""
+    names: list[str] = []
+    texts: list[str] = []
+    stream = io.BytesIO(pickles)
+    # until there is no pickle any more, or none from here on
+    with suppress(ValueError, pickle.UnpicklingError):
+        while True:
+            for opcode, argument, _ in pickletools.genops(stream):
+                if "UNICODE" in opcode.name:
+                    texts.append(str(argument))
+                elif opcode.name == "GLOBAL":
+                    names.append(str(argument).replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":
+                    names.append(".".join(texts[-2:]))
+    return [name for name in names if not name.startswith(("torch.", "collections.OrderedDict"))]
+
+
+def _refuse_globals(path: Path, names: list[str]) -> None:
+    if any(name.startswith("metatrain") for name in names):
         raise CheckpointError(
             f"'{path}' is a checkpoint of metatrain, which holds Python objects; mt cannot "
             "continue it. Train again with the same options file, or export it with mtt and use "
             "the exported model"
         )
-    if unsafe:
-        raise _code_in(path, ", ".join(unsafe[:3]))
-
-
-def _code_in(path: Path, code: str) -> CheckpointError:
-    return CheckpointError(
-        f"'{path}' is refused: reading it would run code ({code}). A checkpoint of mt holds "
-        "tensors and plain values only; do not open this file"
-    )
+    if names:
+        raise CheckpointError(
+            f"'{path}' is refused: reading it would run code ({', '.join(names[:3])}). A "
+            "checkpoint of mt holds tensors and plain values only; do not open this file"
+        )
 
 
 def upgrade_by_version(

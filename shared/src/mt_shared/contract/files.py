@@ -10,10 +10,10 @@ from pathlib import Path
 def whole_file(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write to, renamed to ``path`` at the end.
 
-    After an error, or a crash at any moment, what was at ``path`` before is still there.
+    After an error, or where the process ends at any moment, what was at ``path`` is still there.
     """
     # the process in its name: two that write the same file do not write into one another
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         os.replace(partial, path)

@@ -14,3 +14,35 @@ from mt_shared.data.splits import split_datasets
 from mt_shared.data.store import Normalization, build_store, composition_term, species_of
 from mt_shared.data.structures import Structures, concatenate, offsets_from_counts
 from mt_shared.data.units import check_unit, conversion
+
+__all__ = [
+    "MIN_DISTANCE",
+    "Batch",
+    "BatchTarget",
+    "Dataset",
+    "Graph",
+    "GraphStore",
+    "Normalization",
+    "Structures",
+    "TargetLabels",
+    "array_fingerprint",
+    "build_store",
+    "check_unit",
+    "composition_term",
+    "concatenate",
+    "conversion",
+    "cut_batches",
+    "dataset_fingerprint",
+    "epoch_batches",
+    "gather_labels",
+    "graph_from_systems",
+    "label_table",
+    "neighbor_lists",
+    "offsets_from_counts",
+    "read_chunks",
+    "read_dataset",
+    "sort_by_species",
+    "species_of",
+    "split_datasets",
+    "target_info",
+]

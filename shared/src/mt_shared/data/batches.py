@@ -88,6 +88,11 @@ class GraphStore:
         """Atoms of each structure, (S,) int64."""
         return self.atom_offsets.diff()
 
+    @cached_property
+    def all_have_volumes(self) -> bool:
+        """Asked for once: within the steps of a training, a GPU would have to be waited for."""
+        return bool(self.volumes.isfinite().all())
+
     def to(self, device: torch.device) -> GraphStore:
         """The same store with its tensors on another device."""
         moved = {

@@ -160,6 +160,6 @@ def finite_per_system(
     if structures is None:
         return finite
     # Differences of a running count: unlike np.logical_and.reduceat, right for structures without
-    # atoms, which are refused only later.
+    # atoms, which data sets made by hand may have.
     bad = np.concatenate([[0], np.cumsum(~finite)])
     return np.diff(bad[structures.offsets]) == 0

@@ -42,7 +42,7 @@ def structure_fingerprints(structures: Structures) -> NDArray[np.uint64]:
     # Adding 0 turns -0.0, which has other bits, into 0.0. Each array is one row of bytes, of which
     # the structures take slices: an array of numpy for each would take most of the time.
     positions = memoryview((structures.positions + 0.0).tobytes())
-    types = memoryview(structures.types.tobytes())
+    types = memoryview(structures.types.astype(np.int32).tobytes())
     cells = memoryview((structures.cells + 0.0).tobytes())
     pbc = memoryview(structures.pbc.tobytes())
     digests = []

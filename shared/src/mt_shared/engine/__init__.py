@@ -20,3 +20,26 @@ from mt_shared.engine.rotations import random_rotations, rotate
 from mt_shared.engine.signals import StopRequest
 from mt_shared.engine.state import write_rotating
 from mt_shared.engine.trainer import Trainer
+
+__all__ = [
+    "Adam",
+    "EpochErrors",
+    "ErrorSums",
+    "Loss",
+    "Metric",
+    "StopRequest",
+    "Trainer",
+    "differences",
+    "fit_composition",
+    "fit_scale",
+    "fixed_composition",
+    "inheritance_fault",
+    "metrics_of",
+    "normalizations",
+    "random_rotations",
+    "rotate",
+    "set_baseline",
+    "trained_info",
+    "without_repulsion",
+    "write_rotating",
+]

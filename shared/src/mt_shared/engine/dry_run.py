@@ -30,16 +30,16 @@ def try_largest_batch(
     largest = max(batches, key=lambda indices: int(edges[indices].sum()))
     batch = store.batch(largest.to(device))
     # the first step pays for what later ones find ready, such as memory and compiled kernels
-    loss = float(step(batch))
+    loss = step(batch).item()
     if not math.isfinite(loss):
         raise UserError(
             f"the loss of the first step is {loss}: before any training, the model predicts "
             "what is not finite. Are there atoms in one place, or is a fault in the architecture?"
         )
     started = time.perf_counter()
-    # float waits for a GPU, which works on while Python is ahead of it: the clock would measure
+    # item waits for a GPU, which works on while Python is ahead of it: the clock would measure
     # Python alone
-    float(step(batch))
+    step(batch).item()
     seconds = time.perf_counter() - started
     share = max(len(batch.vectors), 1) / max(int(edges.sum()), 1)
     # macOS counts bytes here, Linux kilobytes

@@ -1,6 +1,6 @@
 """Root mean square and mean absolute errors: what is compared with what, and in which unit.
 
-An epoch's line, ``mt eval``, the final table and closed-form fits use it: their numbers agree.
+An epoch's line, ``mt eval`` and the final table use it, and so may a fit in closed form.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mt_shared.contract import TargetInfo
-from mt_shared.data import Batch
+from mt_shared.data import Batch, GraphStore
 from mt_shared.engine.prediction import Prediction, part
 from mt_shared.options import WORD_OF
 
@@ -148,17 +148,16 @@ class EpochErrors:
     """The errors of the batches of an epoch, on the device of the data.
 
     :param metrics: M, whose factors turn the model's raw numbers into their units
-    :param volumes: (S,) of all structures, of which each batch holds some
+    :param store: of the structures, of which each batch holds some
     :param sums: (M, 3) of the steps that are done; None at the beginning
     """
 
-    def __init__(self, metrics: list[Metric], volumes: Tensor, sums: Tensor | None):
+    def __init__(self, metrics: list[Metric], store: GraphStore, sums: Tensor | None):
         if sums is None:
-            sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=volumes.device)
+            sums = torch.zeros(len(metrics), 3, dtype=torch.float64, device=store.volumes.device)
         self.sums = sums
         self.metrics = metrics
-        # asked for once an epoch: within the steps, a GPU would have to be waited for
-        self.all_have_volumes = bool(volumes.isfinite().all())
+        self.all_have_volumes = store.all_have_volumes
 
     @torch.no_grad()
     def update(self, predictions: dict[str, Prediction], batch: Batch) -> None:

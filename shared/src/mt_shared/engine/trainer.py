@@ -182,7 +182,7 @@ class Trainer(TrainerInterface[BaseModel]):
     def _train_epoch(self, run: Training, stop: StopRequest, folder: Path) -> None:
         """The steps of an epoch that are not done yet: after a restart, from its middle on."""
         batches = self._batches(run, run.position.epoch)
-        errors = EpochErrors(run.metrics, run.train.volumes, run.position.sums)
+        errors = EpochErrors(run.metrics, run.train, run.position.sums)
         # Sums stay on the device until the epoch ends: reading one waits for all work before it.
         run.position.sums = errors.sums
         if run.position.loss is None:
@@ -236,7 +236,7 @@ class Trainer(TrainerInterface[BaseModel]):
                 "architecture.training.learning_rate or set gradient_clip_norm. The checkpoints "
                 "of the epochs before are kept"
             )
-        results = EpochErrors(run.metrics, run.train.volumes, run.position.sums).results()
+        results = EpochErrors(run.metrics, run.train, run.position.sums).results()
         validation = self._validate(run)
         metric = selection_metric(self.hypers["best_model_metric"], validation)
         run.schedule.after_epoch(metric)
@@ -256,7 +256,7 @@ class Trainer(TrainerInterface[BaseModel]):
         """The errors of the model that would be kept, and its loss, on the validation set."""
         model, store = run.evaluated_model, run.val
         model.eval()
-        errors = EpochErrors(run.metrics, store.volumes, None)
+        errors = EpochErrors(run.metrics, store, None)
         total = errors.sums.new_zeros(())
         order, num_atoms = torch.arange(len(store)), store.num_atoms.cpu()
         size, max_atoms = self.hypers["batch_size"], self.hypers["max_atoms_per_batch"]
@@ -310,5 +310,6 @@ class Trainer(TrainerInterface[BaseModel]):
         trainer.context = context
         trainer._old_info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         if context == "restart":
-            trainer._saved = checkpoint
+            # the rest is in the model, and would fill memory for the whole training
+            trainer._saved = {name: checkpoint[name] for name in ("trainer", "best_state")}
         return trainer

@@ -13,3 +13,20 @@ from mt_shared.model.outputs import collect
 from mt_shared.model.shapes import check_shape
 from mt_shared.model.species import SpeciesLinear
 from mt_shared.model.zbl import ZBL
+
+__all__ = [
+    "ZBL",
+    "BaseModel",
+    "Baseline",
+    "Head",
+    "Places",
+    "SpeciesLinear",
+    "add_updates",
+    "check_shape",
+    "collect",
+    "edge_gradient",
+    "is_of_update",
+    "linear_layers",
+    "position_gradient",
+    "strain_gradient",
+]

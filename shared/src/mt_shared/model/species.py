@@ -73,3 +73,6 @@ class SpeciesLinear(torch.nn.Module):
                 bias = bias[species]
             results.append(torch.nn.functional.linear(x, weights[species], bias))
         return torch.cat(results)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, num_species={self.num_species}"

@@ -17,3 +17,23 @@ from mt_shared.registry.entries import (
 )
 from mt_shared.registry.loading import load
 from mt_shared.registry.package_source import People, read_people, read_references
+
+__all__ = [
+    "CAPABILITIES",
+    "DEFAULT_HYPERS",
+    "GROUP",
+    "SCHEMA",
+    "ArchitectureEntry",
+    "People",
+    "distribution_name",
+    "facts",
+    "find",
+    "installed",
+    "load",
+    "look_up",
+    "normalized",
+    "read_people",
+    "read_references",
+    "requirements",
+    "unmet",
+]

@@ -209,7 +209,13 @@ class Runs:
 
     def reference(self) -> Run:
         """Six epochs that nothing disturbs, of forty steps each."""
-        return self.get("reference", lambda folder: train(folder, self.reference_options(folder)))
+
+        def make(folder: Path) -> None:
+            # as a user types it first: without a folder for extensions
+            write_options(folder / OPTIONS, self.reference_options(folder))
+            mt("train", OPTIONS, folder=folder).check()
+
+        return self.get("reference", make)
 
     def reference_options(self, folder: Path, **training: Any) -> dict[str, Any]:
         """What the undisturbed training and those that are disturbed have in common."""

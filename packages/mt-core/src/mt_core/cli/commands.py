@@ -104,7 +104,9 @@ def _example(name: str | None, folder: str) -> None:
 def _completion(shell: str) -> None:
     import shtab
 
-    print(shtab.complete(make_parser(), shell))
+    # the script is eval'ed, and a bare zsh has not loaded what it calls
+    load = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }"
+    print(shtab.complete(make_parser(), shell, preamble=load if shell == "zsh" else ""))
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {

@@ -39,6 +39,7 @@ from mt_shared.registry import (
 
 FIRST_LINE = "mt doctor: to be pasted into a report; it names no machine, no user, no own folder"
 _SHOWN = re.compile(r"mt-|torch$|metatensor|metatomic|ase$|numpy$|vesin$|featomic|sphericart")
+_RUN_PROBE = "import sys; from mt_core.doctor.probe import main; main(sys.argv[1:])"
 _SECONDS_TO_IMPORT = 300
 # variables of a launcher that say how many processes there are, and which one this is
 _LAUNCHERS = {
@@ -280,7 +281,8 @@ def _run_probe(names: list[str]) -> tuple[str, str]:
     """What the probe has printed, and how it ended."""
     try:
         run = subprocess.run(
-            [sys.executable, "-m", "mt_core.doctor.probe", *names],
+            # not with -m: the folder's door imports the module first, of which Python warns
+            [sys.executable, "-c", _RUN_PROBE, *names],
             capture_output=True,
             text=True,
             timeout=_SECONDS_TO_IMPORT,

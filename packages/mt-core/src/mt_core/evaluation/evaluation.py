@@ -6,6 +6,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from metatomic.torch import AtomisticModel
 
@@ -49,6 +50,8 @@ def evaluate(
     :param model: an exported model or a checkpoint
     :param options: a file or its content: ``systems`` and, to be compared with, ``targets``
     :param output: extended xyz or, with the ending ``.mts``, metatensor
+    :raises UserError: says what happened, where and what to do: OptionsError, DataError,
+        ArchitectureError, CheckpointError
     """
     if batch_size < 1:
         raise OptionsError(f"the batch size is {batch_size}; expected 1 or more")
@@ -114,14 +117,23 @@ def _evaluate_file(
         "the atomic type {type} was not in the training of this model, which knows "
         f"{known}; train one on data that contain it"
     )
+    asked = [each.kind for target in spec.targets for each in target.gradients if each.required]
+    without_volume = 0
     for chunk in read_chunks(spec, batch_size):
         check_types(chunk, known, fault)
+        without_volume += int(np.isnan(chunk.structures.volumes).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
         predictions = predict(model, chunk.structures, requests, length_unit, device)
         add_errors(errors, predictions, chunk, targets, length_unit)
         writer.write(chunk.structures, predictions)
         evaluation.num_structures += len(chunk)
+    # once a file: each chunk speaks for itself alone
+    if without_volume and "stress" in asked:
+        log.info(
+            f"{spec.systems.read_from}: {without_volume} structures are periodic nowhere, or have "
+            "no cell, and have no stress"
+        )
     # without targets there is nothing to compare with
     if errors:
         # the file's name, with a number when it is evaluated more than once

@@ -46,6 +46,8 @@ def export(
     :param extensions: folder for compiled extensions, where the model needs any
     :param metadata: a file, or its content: name, description, authors, references
     :return: the file that was written
+    :raises UserError: says what happened, where and what to do: OptionsError, DataError,
+        ArchitectureError, CheckpointError
     """
     path = Path(output if output is not None else Path(checkpoint).with_suffix(".pt").name)
     check_output(path)

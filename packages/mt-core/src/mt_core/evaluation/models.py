@@ -22,7 +22,8 @@ def load_model(path: str | Path, extensions: str | Path | None = None) -> Atomis
     """The model of an exported file or of a checkpoint, ready to be evaluated.
 
     :param extensions: folder of the compiled extensions of an exported model, if it has any
-    :raises CheckpointError: there is no such file, or it is neither, or cut off
+    :raises UserError: CheckpointError for what is no model, ArchitectureError for a checkpoint of
+        an architecture that is not installed
     """
     path = Path(path)
     if not path.is_file():

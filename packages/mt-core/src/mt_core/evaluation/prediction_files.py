@@ -119,6 +119,9 @@ def _add(
     derivatives: dict[str, np.ndarray],
 ) -> None:
     """Give one output to a structure; the plain ``energy`` alone is what ASE calls its results."""
+    if name == "energy" and per_atom:
+        atoms.calc = SinglePointCalculator(atoms, energies=values[:, 0])
+        return
     if name == "energy":
         if "stress" in derivatives:
             derivatives["stress"] = full_3x3_to_voigt_6_stress(derivatives["stress"])

@@ -33,6 +33,9 @@ def train(
     :param dry_run: only check, try one step and say what a training would cost; returns None
     :param allow_changes: go on from a checkpoint although options or data have changed
     :param allow_deprecated: train an architecture whose date of removal has passed
+    :raises UserError: says what happened, where and what to do: OptionsError, DataError,
+        ArchitectureError, CheckpointError
+    :raises Interrupted: a signal ended the training, and its state is saved
     """
     loaded = load_options(options, tuple(overrides))
     parsed = parse_training(loaded.values, loaded.source, find_entry, loaded.where)

@@ -140,29 +140,10 @@ class KeyedPiece:
         if request.kind == VALUES:
             return LabelBlock(column.values, column.found)
         if request.kind == "stress":
-            return self._times_volume(request, column, piece)
+            # without a volume it is no label, which the builder of labels sees to
+            volumes = np.nan_to_num(piece.structures.volumes, nan=1.0)
+            return LabelBlock(column.values * volumes[:, None, None], column.found)
         return LabelBlock(-column.values, column.found)
-
-    def _times_volume(
-        self, request: LabelRequest, stress: Column, piece: StructurePiece
-    ) -> LabelBlock:
-        volumes = piece.structures.volumes
-        impossible = np.isnan(volumes)
-        # Some codes write a stress for each structure. Where there is no volume, one of NaN says
-        # nothing; numbers (zeros, mostly) would be taken for labels.
-        numbers = impossible & stress.found & np.isfinite(stress.values).any(axis=(1, 2))
-        frames = piece.frames[numbers[piece.rows]]
-        nowhere = "periodic nowhere, or have no cell"
-        notes: tuple[str, ...] = ()
-        if len(frames):
-            notes = (
-                f"{self.source}: the {request.name} of {len(frames)} frames that are {nowhere}, is "
-                f"not used, frame {frames[0]} for one",
-            )
-        elif request.required and impossible[piece.rows].all():
-            notes = (f"{self.source}: the frames are {nowhere}, and there is no {request.name}",)
-        values = stress.values * volumes[:, None, None]
-        return LabelBlock(values, stress.found & ~impossible, impossible, notes)
 
     def hint(self, key: str, row: int) -> str:
         """What may help a user who does not find a key in a structure (its index)."""

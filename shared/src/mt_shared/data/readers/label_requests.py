@@ -110,5 +110,3 @@ class LabelBlock:
 
     values: NDArray[np.float64]
     found: NDArray[np.bool_]  # (S,) whether the file has any label of the structure
-    impossible: NDArray[np.bool_] | None = None  # (S,) which cannot have it; None: all can
-    notes: tuple[str, ...] = ()  # what a user should be told

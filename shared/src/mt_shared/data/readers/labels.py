@@ -51,15 +51,20 @@ class LabelBuilder:
         """The chosen structures' labels; None if none has it and the options do not insist."""
         piece, file = self.piece, self.find(request)
         block = file.labels(request, piece)
-        self.notes += block.notes
         found = block.found[piece.rows]
+        rows = piece.structures.atom_indices(piece.rows) if request.per_atom else piece.rows
+        values = block.values[rows]
         # What cannot be there is not missing, even where the options ask for it.
-        excused = np.zeros_like(found) if block.impossible is None else block.impossible[piece.rows]
-        if not found.any() and ((excused.any() and excused.all()) or not request.required):
+        excused = np.zeros_like(found)
+        if request.kind == "stress":
+            excused = np.isnan(piece.chosen.volumes)
+            found = self._leave_out_stress(request, file.source, values, found, excused)
+            values = np.where(excused[:, None, None], np.nan, values)
+        if not found.any() and (not request.required or (len(found) and excused.all())):
             return None
         what = f"'{request.spec.key}' of target '{request.name}'"
         strict = not request.target.allow_missing
-        lacking = piece.rows[~found & ~excused if request.required else ~found]
+        lacking = piece.rows[~found & ~excused]
         if len(lacking) and not request.required:
             self.notes.append(
                 f"{file.source}: {piece.share(len(lacking))} lack the {request.name}, "
@@ -72,8 +77,6 @@ class LabelBuilder:
             todo = f"name the right key, {_ALLOW_MISSING}"
             raise frame_error(file.source, lacking[0] + piece.first_frame, what, todo)
 
-        rows = piece.structures.atom_indices(piece.rows) if request.per_atom else piece.rows
-        values = block.values[rows]
         finite = finite_per_system(values, piece.chosen if request.per_atom else None)
         systems = np.flatnonzero(found & ~finite)
         if len(systems) and strict:
@@ -89,6 +92,30 @@ class LabelBuilder:
         self.status[request.target.name, request.part] = status
         values = np.where(np.isfinite(values), values, np.nan)
         return self._symmetric(request, file.source, values) if request.part == "strain" else values
+
+    def _leave_out_stress(
+        self,
+        request: LabelRequest,
+        source: str,
+        values: NDArray[np.float64],
+        found: NDArray[np.bool_],
+        excused: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """(S,) the structures that have a stress, and a volume to be a stress by; others are told.
+
+        Some codes write a stress for each structure. Where there is no volume, one of NaN says
+        nothing; numbers (zeros, mostly) would be taken for labels.
+        """
+        nowhere = "periodic nowhere, or have no cell"
+        frames = self.piece.frames[found & excused & np.isfinite(values).any(axis=(1, 2))]
+        if len(frames):
+            self.notes.append(
+                f"{source}: the {request.name} of {len(frames)} frames that are {nowhere}, is not "
+                f"used, frame {frames[0]} for one"
+            )
+        elif request.required and len(excused) and excused.all():
+            self.notes.append(f"{source}: the frames are {nowhere}, and there is no {request.name}")
+        return found & ~excused
 
     def _symmetric(
         self, request: LabelRequest, source: str, strain: NDArray[np.float64]
