@@ -18,6 +18,7 @@ from mt_core.evaluation.prediction_files import open_writer
 from mt_core.examples.copies import EXAMPLES
 from mt_shared.data import Structures
 from mt_shared.engine import ErrorSums, Metric
+from mt_shared.options import dump_yaml
 
 RELATIVE = 1e-5  # float32, and the digits of a file
 SYSTEMS = {"read_from": "ethanol.xyz", "length_unit": "angstrom"}
@@ -363,3 +364,19 @@ def test_energies_of_atoms_are_written_as_ase_has_them(tmp_path):
         writer.write(structures, {"energy": Predictions(values, per_atom=True)})
     columns = [image.calc.results["energies"] for image in ase.io.read(tmp_path / "out.xyz", ":")]
     assert np.concatenate(columns).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("asked", [True, None])
+def test_a_stress_that_cannot_be_is_said_once_a_file(finished, succeed, frames, write_xyz, asked):
+    for frame in frames[:3]:
+        frame[1] += ' stress="0 0 0 0 0 0 0 0 0"'
+    write_xyz(frames[:3], "boxed.xyz")
+    targets = {"energy": {"unit": "eV", "forces": True}}
+    if asked:
+        targets["energy"]["stress"] = True
+    options = {"systems": {**SYSTEMS, "read_from": "boxed.xyz"}, "targets": targets}
+    Path("boxed.yaml").write_text(dump_yaml(options))
+    shown = succeed("eval model.pt boxed.yaml -b 1")
+    assert (
+        shown.count("3 structures are periodic nowhere, or have no cell, and have no stress") == 1
+    )

@@ -118,10 +118,11 @@ def _evaluate_file(
         f"{known}; train one on data that contain it"
     )
     asked = [each.kind for target in spec.targets for each in target.gradients if each.required]
-    without_volume = 0
+    without_volume, no_stress = 0, "stress" in asked
     for chunk in read_chunks(spec, batch_size):
         check_types(chunk, known, fault)
         without_volume += int(np.isnan(chunk.structures.volumes).sum())
+        no_stress |= any("periodic nowhere" in note for note in chunk.notes)
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
         predictions = predict(model, chunk.structures, requests, length_unit, device)
@@ -129,7 +130,7 @@ def _evaluate_file(
         writer.write(chunk.structures, predictions)
         evaluation.num_structures += len(chunk)
     # once a file: each chunk speaks for itself alone
-    if without_volume and "stress" in asked:
+    if without_volume and no_stress:
         log.info(
             f"{spec.systems.read_from}: {without_volume} structures are periodic nowhere, or have "
             "no cell, and have no stress"

@@ -40,7 +40,12 @@ class Plan:
     dtype: torch.dtype
     device: torch.device
     start: StartPoint
-    seed: int
+
+    @property
+    def seed(self) -> int:
+        """Known by now, even where chance has decided."""
+        assert self.options.seed is not None
+        return self.options.seed
 
     def announce(self, folder: Path | None) -> None:
         """The first lines: what is trained, how, and where the files are."""
@@ -99,5 +104,4 @@ def make_plan(options: TrainingOptions, restart: str | Path | None, allow_change
         dtype=choose_dtype(options.base_precision, model_class),
         device=choose_device(options.device, model_class),
         start=start,
-        seed=seed,
     )

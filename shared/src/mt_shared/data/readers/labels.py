@@ -114,7 +114,7 @@ class LabelBuilder:
                 f"used, frame {frames[0]} for one"
             )
         elif request.required and len(excused) and excused.all():
-            self.notes.append(f"{source}: the frames are {nowhere}, and there is no {request.name}")
+            self.notes.append(f"{source}: the frames are {nowhere}, and have no {request.name}")
         return found & ~excused
 
     def _symmetric(
