@@ -292,3 +292,9 @@ def test_the_doors_for_authors_say_what_they_export(door):
     }
     (named,) = (node.value for node in body if isinstance(node, ast.Assign))
     assert set(ast.literal_eval(named)) == imported, f"mend __all__ of mt_shared.{door}"
+
+
+def test_a_training_starts_without_what_only_writes_predictions():
+    """ASE's formats bring scipy along, which takes a tenth of the start of a training."""
+    code = "import sys, mt_core.training.run; sys.exit('ase.io' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,22 +1,28 @@
-"""Files of predictions: extended xyz, written as they come, or metatensor."""
+"""Files of predictions: extended xyz, written as they come, or metatensor.
+
+ASE is imported where it writes: with scipy behind it, it takes as long as a tenth of the start of a
+training, which opens this folder too and writes no such file.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
-from ase.stress import full_3x3_to_voigt_6_stress
 from metatensor.torch import Labels, TensorBlock, TensorMap
 
 from mt_core.evaluation.predictions import Predictions
 from mt_core.evaluation.result_files import result_file
 from mt_shared.data import Structures
 from mt_shared.errors import OptionsError, UserError
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 XYZ = (".xyz", ".extxyz")
 METATENSOR = ".mts"
@@ -70,6 +76,8 @@ def _stresses(structures: Structures, prediction: Predictions) -> np.ndarray:
 @contextmanager
 def _open_xyz(path: Path) -> Iterator[Writer]:
     """Through ASE: energy, forces and stress under the names that it reads back."""
+    from ase.io import write
+
     with result_file(path) as partial:
         file = partial.open("w", encoding="utf-8")
 
@@ -87,6 +95,8 @@ def _open_xyz(path: Path) -> Iterator[Writer]:
 
 
 def _images(structures: Structures, predictions: dict[str, Predictions]) -> Iterator[Atoms]:
+    from ase import Atoms
+
     stresses = {
         name: _stresses(structures, prediction)
         for name, prediction in predictions.items()
@@ -119,6 +129,9 @@ def _add(
     derivatives: dict[str, np.ndarray],
 ) -> None:
     """Give one output to a structure; the plain ``energy`` alone is what ASE calls its results."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from ase.stress import full_3x3_to_voigt_6_stress
+
     if name == "energy" and per_atom:
         atoms.calc = SinglePointCalculator(atoms, energies=values[:, 0])
         return
