@@ -13,7 +13,7 @@ from ase.db import connect
 
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Normalization, build_store, label_table, read_dataset
-from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE
+from mt_shared.data.dataset import FOUND, IMPOSSIBLE, MISSING, NOT_FINITE
 from mt_shared.data.readers.ase_files import read_with_ase
 from mt_shared.data.readers.extended_xyz import read_extended_xyz
 from mt_shared.data.readers.keyed_piece import RESULTS_PER_ATOM, RESULTS_PER_SYSTEM
@@ -433,7 +433,7 @@ NO_VOLUME = {
 @pytest.mark.parametrize("required", [True, False])
 def test_a_stress_without_a_volume_is_left_out_and_said(tmp_path, name, required):
     dataset = read_strain(tmp_path, frame_text("T T T"), NO_VOLUME[name], required=required)
-    assert dataset.status["energy", "strain"].tolist() == [FOUND, MISSING]
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, IMPOSSIBLE]
     assert (
         "of 1 frames that are periodic nowhere, or have no cell, is not used, frame 1"
         in (dataset.notes[0])
@@ -471,8 +471,9 @@ def test_a_stress_of_nan_says_nothing_where_there_is_no_volume(tmp_path, require
     texts = [frame_text("T T T"), frame_text("T T F"), frame_text("F F F", stress=nan)]
     texts.append(frame_text("F F F", stress=nan, cell=None))
     dataset = read_strain(tmp_path, *texts, required=required)
-    assert dataset.status["energy", "strain"].tolist() == [FOUND, FOUND, MISSING, MISSING]
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, FOUND, IMPOSSIBLE, IMPOSSIBLE]
     assert not dataset.notes
+    assert label_table({"training": [dataset]}).rows[1].missing == 0
     np.testing.assert_allclose(batch_of(dataset).volumes, [VOLUME, VOLUME, np.nan, np.nan])
 
 
@@ -712,7 +713,7 @@ def test_a_stress_of_metatensor_needs_a_volume_too(tmp_path, xyz, frames):
     frames[1].pbc = False
     ase.io.write(xyz, frames, format="extxyz")
     dataset = read_dataset(spec_of(xyz, energy_spec(path)))
-    assert dataset.status["energy", "strain"].tolist() == [FOUND, MISSING, FOUND, FOUND, FOUND]
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, IMPOSSIBLE, FOUND, FOUND, FOUND]
     assert np.isnan(dataset.labels["energy"].gradients["strain"][1]).all()
     assert [note for note in dataset.notes if "is not used, frame 1" in note]
 

@@ -4,7 +4,7 @@
 """
 
 from mt_shared.data.batches import Batch, BatchTarget, GraphStore, cut_batches, epoch_batches
-from mt_shared.data.dataset import Dataset, TargetLabels, gather_labels, target_info
+from mt_shared.data.dataset import IMPOSSIBLE, Dataset, TargetLabels, gather_labels, target_info
 from mt_shared.data.fingerprints import array_fingerprint, dataset_fingerprint
 from mt_shared.data.graph import Graph, graph_from_systems, sort_by_species
 from mt_shared.data.label_table import label_table
@@ -16,6 +16,7 @@ from mt_shared.data.structures import Structures, concatenate, offsets_from_coun
 from mt_shared.data.units import check_unit, conversion
 
 __all__ = [
+    "IMPOSSIBLE",
     "MIN_DISTANCE",
     "Batch",
     "BatchTarget",

@@ -16,7 +16,7 @@ from mt_shared.data.structures import Structures
 from mt_shared.options import TargetSpec
 
 # What the status of a structure says of one label.
-MISSING, FOUND, NOT_FINITE = np.int8(0), np.int8(1), np.int8(2)
+MISSING, FOUND, NOT_FINITE, IMPOSSIBLE = np.int8(0), np.int8(1), np.int8(2), np.int8(3)
 
 # The part of a label that is no gradient.
 VALUES = "values"
@@ -67,7 +67,8 @@ class Dataset:
     :param frames: (S,) number of each structure in its file, the first is 0
     :param extra: what ``extra_data`` of the options asks for, by name
     :param status: (S,) for each target and part (``values``, ``positions``, ``strain``): whether
-        the file has the label (``FOUND``), lacks it (``MISSING``) or has NaN (``NOT_FINITE``)
+        the file has the label (``FOUND``), lacks it (``MISSING``) or has NaN (``NOT_FINITE``), or
+        the structure cannot have it (``IMPOSSIBLE``: a stress without a volume)
     :param unused_keys: labels in the file that the options do not ask for
     :param notes: what a user should be told before training, one line each
     """

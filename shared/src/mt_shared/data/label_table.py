@@ -109,7 +109,7 @@ def _row(split: str, datasets: Sequence[Dataset], name: str, part: str) -> Label
     status = np.concatenate(
         [d.status.get((name, part), np.full(len(d), MISSING)) for d in datasets]
     )
-    having = [d for d in datasets if name in d.labels and (name, part) in d.status]
+    having = [d for d in datasets if name in d.labels and part in d.labels[name].parts]
     label, unit = name, having[0].labels[name].unit
     if part != VALUES:
         word, length = _word(having[0], name, part), having[0].length_unit

@@ -23,7 +23,7 @@ from mt_core.evaluation.predictions import (
 )
 from mt_core.loading import check_types
 from mt_core.options import parse_eval
-from mt_shared.data import MIN_DISTANCE, neighbor_lists, read_chunks, target_info
+from mt_shared.data import IMPOSSIBLE, MIN_DISTANCE, neighbor_lists, read_chunks, target_info
 from mt_shared.errors import OptionsError
 from mt_shared.options import DatasetSpec, read_yaml
 
@@ -117,12 +117,11 @@ def _evaluate_file(
         "the atomic type {type} was not in the training of this model, which knows "
         f"{known}; train one on data that contain it"
     )
-    asked = [each.kind for target in spec.targets for each in target.gradients if each.required]
-    without_volume, no_stress = 0, "stress" in asked
+    num_without_stress = 0
     for chunk in read_chunks(spec, batch_size):
         check_types(chunk, known, fault)
-        without_volume += int(np.isnan(chunk.structures.volumes).sum())
-        no_stress |= any("periodic nowhere" in note for note in chunk.notes)
+        impossible = [status == IMPOSSIBLE for status in chunk.status.values()]
+        num_without_stress += int(np.any(impossible, axis=0).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
         predictions = predict(model, chunk.structures, requests, length_unit, device)
@@ -130,10 +129,10 @@ def _evaluate_file(
         writer.write(chunk.structures, predictions)
         evaluation.num_structures += len(chunk)
     # once a file: each chunk speaks for itself alone
-    if without_volume and no_stress:
+    if num_without_stress:
         log.info(
-            f"{spec.systems.read_from}: {without_volume} structures are periodic nowhere, or have "
-            "no cell, and have no stress"
+            f"{spec.systems.read_from}: {num_without_stress} structures are periodic nowhere, or "
+            "have no cell, and have no stress"
         )
     # without targets there is nothing to compare with
     if errors:

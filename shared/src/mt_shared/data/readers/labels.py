@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from mt_shared.data.dataset import (
     FOUND,
+    IMPOSSIBLE,
     MISSING,
     NOT_FINITE,
     Status,
@@ -58,7 +59,12 @@ class LabelBuilder:
         excused = np.zeros_like(found)
         if request.kind == "stress":
             excused = np.isnan(piece.chosen.volumes)
-            found = self._leave_out_stress(request, file.source, values, found, excused)
+            left_out = self._leave_out_stress(request, file.source, values, found, excused)
+            if left_out:
+                self.status[request.target.name, request.part] = np.where(
+                    excused, IMPOSSIBLE, MISSING
+                )
+            found = found & ~excused
             values = np.where(excused[:, None, None], np.nan, values)
         if not found.any() and (not request.required or (len(found) and excused.all())):
             return None
@@ -89,6 +95,7 @@ class LabelBuilder:
             todo = f"remove these frames, {_ALLOW_MISSING}"
             raise frame_error(file.source, piece.frames[systems[0]], what, todo)
         status = np.where(found, np.where(finite, FOUND, NOT_FINITE), MISSING)
+        status[excused] = IMPOSSIBLE
         self.status[request.target.name, request.part] = status
         values = np.where(np.isfinite(values), values, np.nan)
         return self._symmetric(request, file.source, values) if request.part == "strain" else values
@@ -100,8 +107,8 @@ class LabelBuilder:
         values: NDArray[np.float64],
         found: NDArray[np.bool_],
         excused: NDArray[np.bool_],
-    ) -> NDArray[np.bool_]:
-        """(S,) the structures that have a stress, and a volume to be a stress by; others are told.
+    ) -> bool:
+        """Whether a stress is left out, or asked for, where there is no volume; a user is told.
 
         Some codes write a stress for each structure. Where there is no volume, one of NaN says
         nothing; numbers (zeros, mostly) would be taken for labels.
@@ -115,7 +122,7 @@ class LabelBuilder:
             )
         elif request.required and len(excused) and excused.all():
             self.notes.append(f"{source}: the frames are {nowhere}, and have no {request.name}")
-        return found & ~excused
+        return len(frames) > 0 or (request.required and bool(excused.any()))
 
     def _symmetric(
         self, request: LabelRequest, source: str, strain: NDArray[np.float64]
