@@ -20,6 +20,7 @@ from mt_shared.registry import (
     SCHEMA,
     ArchitectureEntry,
     distribution_name,
+    read_capabilities,
     read_people,
 )
 
@@ -33,7 +34,8 @@ NONE = "–"
 HYPERS_NOTE = """\
 Keys count from `architecture.model` and `architecture.training` in an
 [options file](../options.md). `mt describe {name}` prints the same, `mt describe {name} --defaults`
-a section with comments to start from."""
+a section with comments to start from. At a restart, what is free may change, what is on request may
+with `--allow-changes`, and what is fixed may not."""
 # a link of Markdown to another file
 LINK = re.compile(r"\[(?P<text>[^][]*)\]\((?![a-z]+:|#)(?P<path>[^)#]+)(?P<anchor>#[^)]*)?\)")
 
@@ -77,7 +79,7 @@ def read_entries() -> list[ArchitectureEntry]:
             module=folder.name,
             folder=folder,
             maintainers=read_people(folder, "__maintainers__"),
-            capabilities=read_yaml(file),
+            capabilities=read_capabilities(file),
             default_hypers=hypers,
             # an experimental architecture may lack one
             schema=json.loads(schema.read_text(encoding="utf-8")) if schema.exists() else None,
@@ -154,9 +156,10 @@ def hyper_sections(entry: ArchitectureEntry) -> list[str]:
         bare = hyper.is_section or hyper.default is UNSET
         default = "" if bare else f"`{dump_inline(hyper.default)}`"
         meaning = hyper.description.replace("*", "\\*")
-        cells = [f"`{'.'.join(hyper.path[1:])}`", hyper.kind, hyper.bounds, default, meaning]
+        key, restart = f"`{'.'.join(hyper.path[1:])}`", hyper.at_restart.replace("_", " ")
+        cells = [key, hyper.kind, hyper.bounds, default, restart, meaning]
         sections.setdefault(heading, []).append(cells)
-    header = ["key", "type", "bounds", "default", "meaning"]
+    header = ["key", "type", "bounds", "default", "at a restart", "meaning"]
     return [part for head, rows in sections.items() for part in (head, table(header, rows))]
 
 

@@ -105,6 +105,11 @@ class Distribution:
         return self.folder.relative_to(ROOT).as_posix()
 
     @property
+    def description(self) -> str:
+        """What it is, in a line."""
+        return self.project["description"]
+
+    @property
     def requirements(self) -> list[Requirement]:
         return [Requirement(line) for line in self.project.get("dependencies", [])]
 

@@ -3,23 +3,27 @@
 import errno
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
 from mt_shared.contract import read_checkpoint, upgrade_by_version, write_checkpoint
 from mt_shared.engine import write_rotating
-from mt_shared.errors import CheckpointError
+from mt_shared.errors import ArchitectureError, CheckpointError
 
 CHECKPOINT = {
     "format": "mt-checkpoint",
     "architecture": "soap_bpnn",
     "distribution": "mt-soap-bpnn",
     "distribution_version": "0.1.0",
+    "model_hypers": {"cutoff": 5.0},
+    "dataset_info": {"length_unit": "angstrom", "atomic_types": [1, 8], "targets": {}},
     "state": {"weight": torch.arange(6.0).reshape(2, 3)},
     "numbers": [1, 2.5, None, True, "text"],
 }
@@ -46,6 +50,45 @@ def test_a_checkpoint_is_read_as_it_was_written(tmp_path):
 def test_nothing_but_the_checkpoint_is_left_behind(tmp_path):
     write_checkpoint(CHECKPOINT, tmp_path / "model.ckpt")
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.float64, "'trainer.kind' is a torch.dtype"),
+        (Path("data.xyz"), "'trainer.kind' is a pathlib."),
+        (np.float64(1.0), "'trainer.kind' is a numpy.float64"),
+        ([0.0, {"a": (1, np.zeros(2))}], "'trainer.kind.1.a.1' is a numpy.ndarray"),
+        ({1: {2: {3}}}, "'trainer.kind.1.2' is a builtins.set"),
+        (torch.nn.Parameter(torch.zeros(1)), "'trainer.kind' is a torch.nn.parameter.Parameter"),
+        ({np.int64(3): 1.0}, "'trainer.kind.3' is a numpy.int64"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(tmp_path, value, said):
+    path = tmp_path / "model.ckpt"
+    write_checkpoint(CHECKPOINT, path)
+    with pytest.raises(ArchitectureError, match=re.escape(said)):
+        write_checkpoint(CHECKPOINT | {"trainer": {"kind": value}}, path)
+    assert read_checkpoint(path).keys() == CHECKPOINT.keys()
+
+
+def test_every_plain_value_is_written_and_read(tmp_path):
+    state = torch.nn.Linear(1, 1).state_dict()
+    values = {"history": [{"loss": 0.5}], "random": (1, None, True), "state": state, 3: "text"}
+    write_checkpoint(CHECKPOINT | values, tmp_path / "model.ckpt")
+    found = read_checkpoint(tmp_path / "model.ckpt")
+    assert found["history"] == values["history"]
+    assert found["random"] == values["random"]
+    assert torch.equal(found["state"]["weight"], state["weight"])
+
+
+@pytest.mark.parametrize("key", ["model_hypers", "dataset_info"])
+def test_a_checkpoint_that_lacks_a_key_names_it_and_who_should_give_it(tmp_path, key):
+    less = {name: value for name, value in CHECKPOINT.items() if name != key}
+    write_checkpoint(less, tmp_path / "model.ckpt")
+    said = f"lacks '{key}': get_checkpoint of 'soap_bpnn' (mt-soap-bpnn) has to give that"
+    with pytest.raises(CheckpointError, match=re.escape(said)):
+        read_checkpoint(tmp_path / "model.ckpt")
 
 
 class Foreign:
@@ -174,6 +217,11 @@ def test_a_checkpoint_of_a_newer_version_says_what_to_install():
     newer = {"model_version": 4, "distribution": "mt-x", "distribution_version": "2.1.0"}
     with pytest.raises(CheckpointError, match=r"pip install 'mt-x>=2\.1\.0'"):
         upgrade_by_version(newer, "model_version", 3, UPGRADES)
+
+
+def test_a_checkpoint_without_a_version_is_told_which_key_it_lacks():
+    with pytest.raises(CheckpointError, match=r"lacks .trainer_version.*__checkpoint_version__"):
+        upgrade_by_version({}, "trainer_version", 3, UPGRADES)
 
 
 def test_a_mark_alone_makes_no_checkpoint(tmp_path):

@@ -22,8 +22,9 @@ from mt_shared.data import (
     cut_batches,
     epoch_batches,
     offsets_from_counts,
+    opposite_edges,
 )
-from mt_shared.engine import Adam, fit_composition, fit_scale, fixed_composition
+from mt_shared.engine import fit_composition, fit_scale, fixed_composition
 from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import EpochErrors, ErrorSums, Metric, metrics_of, selection_metric
@@ -55,27 +56,65 @@ def water_like(num_systems: int = 3, seed: int = 0) -> Dataset:
     return Dataset(structures, {"energy": labels}, np.arange(num_systems), "random.xyz")
 
 
-def store_of(dataset: Dataset):
+def crystals() -> Dataset:
+    """The clusters in cells so small that atoms are neighbors of their own images."""
+    dataset = water_like()
+    cells = np.stack([np.diag([2.5, 3.1, 3.4]) + 0.3 * (axis == 2) for axis in range(3)])
+    structures = replace(
+        dataset.structures, cells=cells, pbc=np.ones((len(dataset), 3), dtype=bool)
+    )
+    return replace(dataset, structures=structures)
+
+
+def store_of(dataset: Dataset, **reads: bool):
     nothing = Normalization(np.zeros((2, 1)), 1.0)
-    return build_store([dataset], INFO, CUTOFF, {"energy": nothing}, torch.float64)
+    return build_store([dataset], INFO, CUTOFF, {"energy": nothing}, torch.float64, **reads)
 
 
 class TestBatches:
-    def test_atoms_are_sorted_by_species(self):
-        graph = store_of(water_like()).batch(torch.tensor([2, 0])).graph
-        assert graph.species.tolist() == sorted(graph.species.tolist())
-        assert graph.counts == torch.bincount(graph.species, minlength=2).tolist()
+    def test_atoms_are_in_the_order_of_the_structures(self):
+        dataset = water_like()
+        graph = store_of(dataset).batch(torch.tensor([2, 0])).graph
+        expected = [int(each == 8) for each in dataset.structures.subset([2, 0]).types]
+        assert graph.species.tolist() == expected
+        assert graph.num_atoms.tolist() == [4, 2]
+        assert graph.system.tolist() == [0, 0, 0, 0, 1, 1]
 
     def test_each_edge_joins_atoms_at_its_vector(self):
-        batch = store_of(water_like()).batch(torch.tensor([1, 2]))
-        graph = batch.graph
-        expected = graph.positions[graph.neighbors] - graph.positions[graph.centers]
-        torch.testing.assert_close(batch.vectors, expected)
+        graph = store_of(crystals(), reads_positions=True).batch(torch.tensor([1, 2])).graph
+        shifts = torch.einsum(
+            "ea,eab->eb", graph.shifts.double(), graph.cells[graph.system[graph.centers]]
+        )
+        expected = graph.positions[graph.neighbors] - graph.positions[graph.centers] + shifts
+        torch.testing.assert_close(graph.vectors, expected)
+        assert graph.shifts.any()
         assert torch.equal(graph.system[graph.centers], graph.system[graph.neighbors])
+
+    @pytest.mark.parametrize("dataset", [water_like(), crystals()], ids=["molecules", "crystals"])
+    def test_the_reverse_of_an_edge_is_the_same_edge_from_its_other_end(self, dataset):
+        graph = store_of(dataset, reads_reverse=True).batch(torch.tensor([2, 0])).graph
+        assert torch.equal(graph.centers[graph.reverse], graph.neighbors)
+        torch.testing.assert_close(graph.vectors[graph.reverse], -graph.vectors)
+        assert torch.equal(graph.reverse[graph.reverse], torch.arange(len(graph.reverse)))
+
+    def test_a_list_that_has_an_edge_from_one_end_alone_has_no_reverse(self):
+        centers, neighbors = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 0, 2, 0])
+        with pytest.raises(ValueError, match="from one end alone"):
+            opposite_edges(centers, neighbors, torch.zeros(4, 3, dtype=torch.int64))
+
+    def test_what_is_not_declared_is_empty(self):
+        graph = store_of(water_like()).batch(torch.tensor([0])).graph
+        fields = ("reverse", "positions", "cells", "pbc", "shifts")
+        assert not any(len(getattr(graph, name)) for name in fields)
+
+    def test_all_that_a_graph_has_is_tensors(self):
+        graph = store_of(water_like(), reads_positions=True).batch(torch.tensor([0])).graph
+        for name, value in graph._asdict().items():
+            assert isinstance(value, dict if name == "inputs" else torch.Tensor), name
 
     def test_labels_go_with_their_structures_and_atoms(self):
         dataset = water_like()
-        batch = store_of(dataset).batch(torch.tensor([2, 0]))
+        batch = store_of(dataset, reads_positions=True).batch(torch.tensor([2, 0]))
         target = batch.targets["energy"]
         expected = dataset.labels["energy"].values[[2, 0]]
         np.testing.assert_allclose(target.values, expected)
@@ -299,9 +338,10 @@ class TestMetrics:
 
 def test_a_dry_run_stops_where_the_loss_is_not_finite():
     store, batches = store_of(water_like()), [torch.arange(3)]
-    assert try_largest_batch(store, batches, lambda batch: torch.tensor(1.0)).steps_per_epoch == 1
+    cost = try_largest_batch(store, batches, lambda batch: torch.tensor(1.0), 7)
+    assert (cost.steps_per_epoch, cost.num_epochs) == (1, 7)
     with pytest.raises(UserError, match="loss of the first step is nan"):
-        try_largest_batch(store, batches, lambda batch: torch.tensor(np.nan))
+        try_largest_batch(store, batches, lambda batch: torch.tensor(np.nan), 7)
 
 
 HYPERS = {
@@ -309,46 +349,6 @@ HYPERS = {
     "warmup_fraction": 0.1,
     "scheduler": {"type": "cosine", "min_learning_rate": 1e-4, "factor": 0.5, "patience": 1},
 }
-
-
-class TestAdam:
-    @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-    @pytest.mark.parametrize("decoupled", [False, True])
-    def test_steps_are_those_of_torch(self, weight_decay, decoupled):
-        ours, theirs = (self.network() for _ in range(2))
-        kind = torch.optim.AdamW if decoupled else torch.optim.Adam
-        reference = kind(theirs.parameters(), lr=1e-2, weight_decay=weight_decay)
-        optimizer = Adam(ours.parameters(), 1e-2, weight_decay, decoupled)
-        for step in range(20):
-            for network, stepper in ((ours, optimizer), (theirs, reference)):
-                stepper.zero_grad()
-                network(
-                    torch.full((3, 4), float(step), dtype=torch.float64)
-                ).square().sum().backward()
-                stepper.step()
-        for found, expected in zip(ours.parameters(), theirs.parameters()):
-            torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
-
-    def network(self):
-        torch.manual_seed(0)
-        layers = torch.nn.Linear(4, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
-        return torch.nn.Sequential(*layers).to(torch.float64)
-
-    def test_a_restart_after_the_last_step_of_an_epoch_knows_its_rate(self):
-        """Then no step of the epoch is left that would set it, but its line is to be written."""
-        optimizer = Adam(self.network().parameters(), 1e-2, 0.0, False)
-        optimizer.learning_rate = 3e-3
-        restarted = Adam(self.network().parameters(), 1e-2, 0.0, False)
-        restarted.load_state(optimizer.state())
-        assert restarted.learning_rate == 3e-3
-
-    def test_making_one_does_not_import_the_compiler(self):
-        program = (
-            "import sys, torch\nfrom mt_shared.engine import Adam\n"
-            "w = torch.nn.Parameter(torch.ones(2))\nopt = Adam([w], 1.0, 0.0, False)\n"
-            "w.sum().backward()\nopt.step()\nsys.exit('torch._dynamo' in sys.modules)"
-        )
-        assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 
 class TestProgressBar:

@@ -11,7 +11,7 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo, read_checkpoint
-from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_counts
+from mt_shared.data import Dataset, Graph, Structures, TargetLabels, offsets_from_counts
 from mt_shared.engine import Trainer, normalizations
 from mt_shared.engine.finetuning import (
     add_low_rank_updates,
@@ -52,11 +52,12 @@ class Toy(BaseModel):
         self.of_all = torch.nn.Linear(6, 4)
         self.add_targets(dataset_info.targets)
 
-    def features(self, vectors, graph):
-        distances = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
+    def features(self, graph: Graph):
+        distances = torch.linalg.vector_norm(graph.vectors, dim=1, keepdim=True)
         radial = torch.exp(-((distances - torch.arange(5)) ** 2))
-        sums = vectors.new_zeros((len(graph.species), 5)).index_add(0, graph.centers, radial)
-        return torch.tanh(self.of_all(torch.tanh(self.of_species(sums, graph.counts))))
+        sums = graph.vectors.new_zeros((len(graph.species), 5))
+        sums = sums.index_add(0, graph.centers, radial)
+        return torch.tanh(self.of_all(torch.tanh(self.of_species(sums, graph.species))))
 
     def make_head(self, name, target):
         return Head(4, target.num_subtargets, self.num_species, hidden=name != "mtt::linear")
@@ -225,7 +226,7 @@ class TestLowRankUpdates:
 
     def outputs(self, layers):
         x = torch.linspace(-1, 1, 20, dtype=torch.float64).reshape(4, 5)
-        return torch.cat([layers["species"](x, [1, 3]), layers["all"](x)])
+        return torch.cat([layers["species"](x, torch.tensor([1, 0, 1, 1])), layers["all"](x)])
 
     def test_they_change_nothing_at_first(self, layers):
         assert torch.equal(self.outputs(self.with_updates(layers, 2)), self.outputs(layers))
@@ -289,9 +290,9 @@ class TestTargets:
         asked = []
         features = Toy.read_out
 
-        def read_out(model, features_, counts, targets=None):
+        def read_out(model, features_, species, targets=None):
             asked.append(targets)
-            return features(model, features_, counts, targets)
+            return features(model, features_, species, targets)
 
         monkeypatch.setattr(Toy, "read_out", read_out)
         tuned(pretrained, tmp_path, [data("mtt::other", forces=False)], BOTH, **finetune())

@@ -155,6 +155,23 @@ def test_keys_that_an_architecture_adds_to_the_engines_are_its_own():
     assert table["training.finetune.method"].bounds == "'full', 'heads' or 'lora'"
 
 
+def test_what_may_change_at_a_restart_is_in_it():
+    own = {
+        "warm": {"type": "boolean"},
+        "noise": {"atRestart": "on_request", "properties": {"width": {"type": "number"}}},
+    }
+    entry = Entry(schema={"properties": {"training": {**ENGINE, "properties": own}}})
+    states = {hyper.name: hyper.at_restart for hyper in hyper_table(entry)}
+    assert states["training.warm"] == "fixed"
+    assert states["training.noise.width"] == "on_request"
+    assert states["training.num_epochs"] == "free"
+    assert states["training.scheduler.type"] == "on_request"
+    bare = Entry(default_hypers={"model": {"size": 3}, "training": {"rate": 0.1}})
+    assert [hyper.at_restart for hyper in hyper_table(bare)] == ["fixed", "on_request"]
+    of_engine = Entry(default_hypers={"model": {}, "training": {"num_epochs": 3}})
+    assert [hyper.at_restart for hyper in hyper_table(of_engine)] == ["free"]
+
+
 def test_without_a_schema_the_defaults_tell():
     entry = Entry(default_hypers={"model": {"part": {"size": 3}}, "training": {"rate": 0.1}})
     rows = [(hyper.name, hyper.kind, hyper.is_section) for hyper in hyper_table(entry)]

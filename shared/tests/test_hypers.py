@@ -5,8 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from mt_shared.errors import ArchitectureError, OptionsError
-from mt_shared.options import engine_defaults, find_faults, resolve_hypers
-from mt_shared.options.hypers import ENGINE_URN, engine_schema
+from mt_shared.options import (
+    complete_engine_hypers,
+    engine_defaults,
+    find_faults,
+    resolve_hypers,
+)
+from mt_shared.options.hypers import ENGINE_URN, engine_schema, engine_schemas
 
 MODEL_SCHEMA = {
     "type": "object",
@@ -79,10 +84,53 @@ def test_one_error_for_model_and_training():
     assert "architecture.training.num_epochs: found 0" in error
 
 
-def test_without_a_schema_hypers_pass_unchecked():
+def test_without_a_schema_values_pass_unchecked():
     entry = SimpleNamespace(name="toy", default_hypers={"model": {"a": 1}}, schema=None)
-    hypers = resolve_hypers(entry, {"model": {"b": 2}, "training": {"c": 3}})
-    assert (hypers.model, hypers.training, hypers.unchecked) == ({"a": 1, "b": 2}, {"c": 3}, True)
+    hypers = resolve_hypers(entry, {"model": {"a": "b"}, "training": {"num_epochs": 3}})
+    assert (hypers.model, hypers.training) == ({"a": "b"}, {"num_epochs": 3})
+    assert hypers.unchecked
+
+
+def test_without_a_schema_a_name_that_nobody_reads_is_a_fault():
+    entry = SimpleNamespace(name="toy", default_hypers={"model": {"cutoff": 1}}, schema=None)
+    with pytest.raises(OptionsError, match=r"model\.cutof: unknown key, did you mean 'cutoff'"):
+        resolve_hypers(entry, {"model": {"cutof": 2}})
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ({"model": {"b": {"cc": 3}}}, r"model\.b\.cc: unknown key, did you mean 'c'"),
+        ({"training": {"finetune": {"methd": 3}}}, r"finetune\.methd: .* did you mean 'method'"),
+        ({"training": {"finetune": {"config": {"rnk": 3}}}}, r"config\.rnk: .* 'rank'"),
+        ({"training": {"own": {"a": {"x": 1}}}}, r"own\.a\.x: unknown key"),
+    ],
+)
+def test_without_a_schema_the_names_within_a_mapping_are_those_of_its_default(user, expected):
+    defaults = {"model": {"b": {"c": 2}}, "training": {"own": {"a": {"y": 1}}}}
+    entry = SimpleNamespace(name="toy", default_hypers=defaults, schema=None)
+    with pytest.raises(OptionsError, match=expected):
+        resolve_hypers(entry, user)
+
+
+def test_without_a_schema_a_mapping_that_is_empty_by_default_takes_any_names():
+    training = {
+        "atomic_baseline": {"energy": {"H": 1.0}},
+        "finetune": {"warm": True},
+        "loss": "mae",
+    }
+    defaults = {"model": {"radii": {}, "part": None}, "training": training}
+    entry = SimpleNamespace(name="toy", default_hypers=defaults, schema=None)
+    user = {
+        "model": {"radii": {"H": 0.5}, "part": {"a": 1}},
+        "training": {
+            "atomic_baseline": {"energy": {"O": 2.0}},
+            "finetune": {"warm": False, "read_from": "a.ckpt", "inherit_heads": {"a": "b"}},
+            "loss": {"energy": {"weight": 2}},
+        },
+    }
+    hypers = resolve_hypers(entry, user)
+    assert hypers.model == user["model"]
 
 
 def test_without_the_reference_there_are_no_engine_hypers():
@@ -163,10 +211,43 @@ def test_resolved_hypers_of_a_finetuning_pass_again():
     assert resolve_hypers(_entry_with(), {"training": once}).training == once
 
 
+# ---- what the shared trainer makes of them
+
+
+def test_the_trainer_completes_the_hypers_of_a_package_without_a_schema():
+    given = {"batch_size": 4, "scheduler": {"type": "constant"}, "own": {"deep": [1]}}
+    hypers = complete_engine_hypers(given)
+    assert hypers["scheduler"] == engine_defaults()["scheduler"] | {"type": "constant"}
+    assert hypers == engine_defaults() | given | {"scheduler": hypers["scheduler"]}
+
+
 def test_elements_of_the_baseline_become_integers():
-    user = {"training": {"atomic_baseline": {"energy": {"1": -1, "C": 2.5}, "mtt::x": 3}}}
-    baseline = resolve_hypers(_entry_with(), user).training["atomic_baseline"]
+    given = {"atomic_baseline": {"energy": {"1": -1, "C": 2.5}, "mtt::x": 3}}
+    baseline = complete_engine_hypers(given)["atomic_baseline"]
     assert baseline == {"energy": {1: -1.0, 6: 2.5}, "mtt::x": 3.0}
+
+
+def test_complete_hypers_stay_as_they_are():
+    user = {"training": {"atomic_baseline": {"energy": {"H": -1}}, "learning_rate": 1e-4}}
+    once = complete_engine_hypers(resolve_hypers(_entry_with(), user).training)
+    assert complete_engine_hypers(once) == once
+
+
+def test_the_trainer_names_every_fault_in_the_hypers_of_the_engine():
+    with pytest.raises(OptionsError) as error:
+        complete_engine_hypers({"batch_size": 0, "loss": "mes", "finetune": 3, "own": None})
+    message = str(error.value)
+    assert "3 faults" in message
+    assert "architecture.training.batch_size: found 0, expected a whole number" in message
+    assert "architecture.training.loss: found 'mes'" in message
+    assert "architecture.training.finetune: found 3, expected a mapping" in message
+
+
+def test_what_is_given_to_be_completed_stays_as_it_was():
+    given = {"atomic_baseline": {"energy": {"H": -1}}}
+    complete_engine_hypers(given)["scheduler"]["type"] = "changed"
+    assert given == {"atomic_baseline": {"energy": {"H": -1}}}
+    assert engine_defaults()["scheduler"]["type"] == "cosine"
 
 
 @pytest.mark.parametrize(
@@ -197,7 +278,7 @@ def test_hypers_name_targets_of_the_data(training, message):
         ({"atomic_baseline": {"energy": {"Xx": 1.0}}}, "energy.Xx: found 'Xx', expected an atomic"),
         ({"atomic_baseline": {"energy": {"6": 1.0, "C": 1.0}}}, "the element is named twice"),
         ({"loss": "mes"}, "loss: found 'mes', expected a loss"),
-        ({"loss": {"energy": {"type": "mae", "delta": 1.0}}}, "only the type 'huber' has a delta"),
+        ({"loss": {"energy": {"type": "mae", "delta": 1.0}}}, "only the type 'huber' has it"),
         ({"loss": {"energy": {"stress": "mae", "virial": "mae"}}}, "are the same term"),
         ({"loss": {"energy": {"gradients": {"position": "mae"}}}}, "did you mean 'positions'?"),
     ],
@@ -226,7 +307,7 @@ def test_right_values_pass(training):
 def test_engine_defaults_and_schema_name_the_same_hypers():
     schema = engine_schema()
     assert set(engine_defaults()) == set(schema["properties"])
-    assert find_faults(engine_defaults(), schema) == []
+    assert find_faults(engine_defaults(), schema, engine_schemas()) == []
 
 
 def test_every_engine_hyper_is_described():

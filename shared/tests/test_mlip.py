@@ -1,5 +1,6 @@
 """Models that give energies and forces alone, and training on structures turned at random."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,9 +11,11 @@ from ase.neighborlist import neighbor_list
 from metatensor.torch import Labels, TensorBlock
 from metatomic.torch import ModelMetadata, ModelOutput, System
 
-from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.contract import Cartesian, DatasetInfo, TargetInfo
 from mt_shared.data import (
+    BatchTarget,
     Dataset,
+    Graph,
     Normalization,
     Structures,
     TargetLabels,
@@ -49,10 +52,10 @@ class Springs(MLIPModel):
         super().__init__(hypers, dataset_info, cutoff=CUTOFF)
         self.charges = torch.nn.Embedding(self.num_species, 1)
 
-    def energies(self, vectors, species, centers, neighbors, system):
-        charges = self.charges(species)[:, 0]
-        stretch = self.cutoff - torch.linalg.vector_norm(vectors, dim=1)
-        return spring_energies(charges, stretch, centers, neighbors)
+    def energies(self, graph: Graph):
+        charges = self.charges(graph.species)[:, 0]
+        stretch = self.cutoff - torch.linalg.vector_norm(graph.vectors, dim=1)
+        return spring_energies(charges, stretch, graph.centers, graph.neighbors)
 
 
 class Whole(MLIPModel):
@@ -65,12 +68,12 @@ class Whole(MLIPModel):
         super().__init__(hypers, dataset_info, cutoff=CUTOFF, atomic_energies=False)
         self.charges = torch.nn.Embedding(self.num_species, 1)
 
-    def energies(self, vectors, species, centers, neighbors, system):
-        charges = self.charges(species)[:, 0]
-        stretch = self.cutoff - torch.linalg.vector_norm(vectors, dim=1)
-        atomic = spring_energies(charges, stretch, centers, neighbors)
-        totals = torch.zeros(int(system.max()) + 1, dtype=atomic.dtype)
-        return totals.index_add(0, system, atomic)
+    def energies(self, graph: Graph):
+        charges = self.charges(graph.species)[:, 0]
+        stretch = self.cutoff - torch.linalg.vector_norm(graph.vectors, dim=1)
+        atomic = spring_energies(charges, stretch, graph.centers, graph.neighbors)
+        totals = torch.zeros(len(graph.num_atoms), dtype=atomic.dtype)
+        return totals.index_add(0, graph.system, atomic)
 
 
 class Featured(MLIPModel):
@@ -85,10 +88,11 @@ class Featured(MLIPModel):
         )  # fmt: skip
         self.embedding = torch.nn.Embedding(self.num_species, 4)
 
-    def atomic_features(self, vectors, species, centers, neighbors, system):
-        stretch = self.cutoff - torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-        features = self.embedding(species)
-        return features.index_add(0, centers, features[neighbors] * stretch**2)
+    def atomic_features(self, graph: Graph):
+        stretch = self.cutoff - torch.linalg.vector_norm(graph.vectors, dim=1, keepdim=True)
+        features = self.embedding(graph.species)
+        messages = features[graph.neighbors] * stretch**2
+        return features.index_add(0, graph.centers, messages)
 
 
 def make(cls, info=INFO):
@@ -155,7 +159,8 @@ def random_batch(info=INFO):
     labels = TargetLabels(generator.normal(size=(len(atoms), 1)), gradients, unit="eV")
     dataset = Dataset(structures, {"energy": labels}, np.arange(len(atoms)), "frames()")
     nothing = Normalization(np.zeros((3, 1)), 1.0)
-    store = build_store([dataset], info, CUTOFF, {"energy": nothing}, torch.float64)
+    known = {"energy": nothing}
+    store = build_store([dataset], info, CUTOFF, known, torch.float64, True, True)
     return store.batch(torch.arange(len(atoms)))
 
 
@@ -291,13 +296,13 @@ class TestRotations:
     def test_a_batch_is_turned_with_its_labels(self):
         """The edges stay the differences of positions and cells, the loss stays what it was."""
         batch = random_batch()
-        turned = rotate(batch, rotations(batch.num_systems))
-        assert not torch.allclose(turned.vectors, batch.vectors)
+        turned = rotate(batch, rotations(batch.num_systems), INFO)
+        assert not torch.allclose(turned.graph.vectors, batch.graph.vectors)
         graph = turned.graph
         inside = graph.positions[graph.neighbors] - graph.positions[graph.centers]
-        same_cell = (batch.vectors.norm(dim=1) - inside.norm(dim=1)).abs() < 1e-9
+        same_cell = (batch.graph.vectors.norm(dim=1) - inside.norm(dim=1)).abs() < 1e-9
         assert same_cell.any()
-        torch.testing.assert_close(turned.vectors[same_cell], inside[same_cell])
+        torch.testing.assert_close(turned.graph.vectors[same_cell], inside[same_cell])
         loss = Loss(loss_terms("mse", INFO.targets))
         before, after = (
             loss(predict(make(Featured), each, training=True), each) for each in (batch, turned)
@@ -308,7 +313,7 @@ class TestRotations:
         batch, matrices = random_batch(), rotations(3)
         before, after = (
             predict(make(Featured), each, training=False)["energy"]
-            for each in (batch, rotate(batch, matrices))
+            for each in (batch, rotate(batch, matrices, INFO))
         )
         torch.testing.assert_close(after.values, before.values)
         by_atom = matrices[batch.graph.system]
@@ -317,9 +322,28 @@ class TestRotations:
         expected = matrices @ before.gradients["strain"] @ matrices.transpose(1, 2)
         torch.testing.assert_close(after.gradients["strain"], expected)
 
+    def test_vectors_of_structures_and_atoms_turn_along(self):
+        """Labels and inputs."""
+        batch, matrices = random_batch(), rotations(3)
+        vector = TargetInfo(type=Cartesian(1), num_subtargets=2)
+        of_atoms = replace(vector, sample_kind="atom")
+        values, field = torch.rand(3, 3, 2).double(), torch.rand(16, 3, 2).double()
+        label = BatchTarget(False, values, {}, {"": True})
+        batch = replace(
+            batch,
+            graph=batch.graph._replace(inputs={"mtt::field": field}),
+            targets={"mtt::dipole": label},
+        )
+        info = DatasetInfo("angstrom", (1, 6, 8), {"mtt::dipole": vector}, {"mtt::field": of_atoms})
+        found = rotate(batch, matrices, info)
+        expected = torch.einsum("sij,sjp->sip", matrices, values)
+        torch.testing.assert_close(found.targets["mtt::dipole"].values, expected)
+        expected = torch.einsum("aij,ajp->aip", matrices[batch.graph.system], field)
+        torch.testing.assert_close(found.graph.inputs["mtt::field"], expected)
+
     def test_a_cell_turns_with_its_structure(self):
         batch, matrices = random_batch(), rotations(3)
-        cells = rotate(batch, matrices).graph.cells
+        cells = rotate(batch, matrices, INFO).graph.cells
         torch.testing.assert_close(cells, batch.graph.cells @ matrices.transpose(1, 2))
 
     def test_the_trainer_turns_only_what_wants_to_be_turned(self):
@@ -327,11 +351,17 @@ class TestRotations:
             augment_with_rotations: ClassVar[bool] = True
 
         batch = random_batch()
+
+        def turned(cls, seed):
+            trainer = cls({})
+            trainer.info = INFO
+            return trainer.transform(batch, torch.Generator().manual_seed(seed))
+
         plain, first, again, other = (
-            cls({}).transform(batch, torch.Generator().manual_seed(seed))
+            turned(cls, seed)
             for cls, seed in ((MLIPTrainer, 1), (Turning, 1), (Turning, 1), (Turning, 2))
         )
         assert plain is batch
-        assert torch.equal(first.vectors, again.vectors)
-        assert not torch.allclose(first.vectors, batch.vectors)
-        assert not torch.allclose(first.vectors, other.vectors)
+        assert torch.equal(first.graph.vectors, again.graph.vectors)
+        assert not torch.allclose(first.graph.vectors, batch.graph.vectors)
+        assert not torch.allclose(first.graph.vectors, other.graph.vectors)

@@ -5,9 +5,9 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import Graph
+from mt_shared.data import Graph, graph_of_edges
 from mt_shared.errors import ArchitectureError
-from mt_shared.mlip import MLIPModel, MLIPTrainer
+from mt_shared.mlip import MLIPModel
 from mt_shared.model import BaseModel, Head
 
 INFO = DatasetInfo("angstrom", (1, 8), {"energy": TargetInfo(quantity="energy", unit="eV")})
@@ -26,12 +26,12 @@ class Mine(MLIPModel):
 
 
 class OfEnergies(Mine):
-    def energies(self, vectors, species, centers, neighbors, system):
+    def energies(self, graph: Graph):
         return self.result
 
 
 class OfFeatures(Mine):
-    def atomic_features(self, vectors, species, centers, neighbors, system):
+    def atomic_features(self, graph: Graph):
         return self.result
 
 
@@ -42,19 +42,13 @@ class OfBoth(OfEnergies, OfFeatures):
 def graph():
     """Five atoms in two structures, without an edge."""
     none = torch.zeros(0, dtype=torch.int64)
-    return Graph(
-        species=torch.tensor([0, 0, 0, 1, 1]),
-        counts=[3, 2],
-        system=torch.tensor([0, 0, 1, 0, 1]),
-        positions=torch.zeros(NUM_ATOMS, 3),
-        cells=torch.zeros(NUM_SYSTEMS, 3, 3),
-        centers=none,
-        neighbors=none,
-    )
+    species, system = torch.tensor([0, 1, 0, 0, 1]), torch.tensor([0, 0, 0, 1, 1])
+    edgeless = graph_of_edges(torch.zeros(0, 3), species, none, none)
+    return edgeless._replace(system=system, num_atoms=torch.tensor([3, 2]))
 
 
 def predict(model):
-    return model.predict(torch.zeros(0, 3), graph())
+    return model.predict(graph())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +89,7 @@ class OfTheGeneralKind(BaseModel):
         self.result = result
         self.add_targets(INFO.targets)
 
-    def features(self, vectors, graph):
+    def features(self, graph: Graph):
         return self.result
 
     def make_head(self, name, target):
@@ -112,7 +106,7 @@ def test_features_of_the_general_kind_of_another_shape(shape):
 def test_what_has_the_right_shape_is_taken():
     assert predict(OfEnergies(torch.ones(NUM_ATOMS)))["energy"].shape == (NUM_ATOMS, 1)
     halves = predict(OfEnergies(torch.ones(NUM_SYSTEMS), atomic_energies=False))["energy"]
-    assert torch.equal(halves.flatten(), torch.tensor([1 / 3, 1 / 3, 1 / 2, 1 / 3, 1 / 2]))
+    assert torch.equal(halves.flatten(), torch.tensor([1 / 3, 1 / 3, 1 / 3, 1 / 2, 1 / 2]))
     features = torch.ones(NUM_ATOMS, NUM_FEATURES)
     model = OfFeatures(features, num_features=NUM_FEATURES)
     assert predict(model)["energy"].shape == (NUM_ATOMS, 1)
@@ -133,10 +127,3 @@ def test_the_wrong_hook_is_refused_before_training(cls, num_features, wanted, de
     expected = f"{cls.__name__} .*must define '{wanted}' .*it defines {defined}"
     with pytest.raises(ArchitectureError, match=expected):
         cls(None, num_features=num_features)
-
-
-def test_a_trainer_without_the_hypers_of_the_engine_says_where_they_come_from(tmp_path):
-    """As that of a package without a schema."""
-    cpu, model = torch.device("cpu"), OfEnergies(None)
-    with pytest.raises(ArchitectureError, match=r"schema-hypers\.json.*urn:mt-shared:engine:1"):
-        MLIPTrainer({"num_epochs": 1}).train(model, torch.float64, [cpu], [], [], tmp_path)

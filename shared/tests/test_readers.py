@@ -294,6 +294,28 @@ def test_extra_data_is_kept_apart(xyz):
     assert dataset.extra["mu"].values.shape == (NUM_FRAMES, 3)
 
 
+@pytest.mark.parametrize(
+    ("new", "what"),
+    [("", "is missing (1 of 5 frames lack it)"), ('mu="nan 1 2"', "is NaN or infinite")],
+)
+def test_an_input_that_one_structure_lacks_is_refused(xyz, frames, new, what):
+    """Of a label one may say allow_missing: a model reads its inputs of every structure."""
+    edit(xyz, f'mu="{" ".join(map(str, frames[0].info["mu"]))}"', new)
+    spec = spec_of(xyz, extra_data=(scalar_spec(xyz, "mu", num_subtargets=3),))
+    with pytest.raises(DataError) as error:
+        read_dataset(spec)
+    said = str(error.value)
+    assert f"cu.xyz, frame 0 (the first is 0): 'mu' of input 'mu' {what}" in said
+    assert "a model reads an input of every structure" in said
+    assert "allow_missing" not in said
+
+
+def test_an_input_of_another_shape_is_called_an_input(xyz):
+    spec = spec_of(xyz, extra_data=(scalar_spec(xyz, "mu"),))
+    with pytest.raises(DataError, match="num_subtargets of the input, and the file"):
+        read_dataset(spec)
+
+
 def test_indices_pick_frames_and_keep_their_numbers(xyz):
     dataset = read_dataset(spec_of(xyz, indices=(3, 1)))
     everything = read_dataset(spec_of(xyz))
@@ -491,6 +513,32 @@ def test_a_missing_key_names_the_keys_that_are_there(xyz):
     assert "arrays: positions, q" in message
     assert "calculator: energy, stress, forces" in message
     assert "allow_missing" in message
+
+
+@pytest.mark.parametrize("reader", [None, "ase"])
+@pytest.mark.parametrize(
+    ("key", "sample_kind", "there"),
+    [
+        ("charge", "atom", "of the structure there, and of each atom in the options; write sam"),
+        ("q", "system", "of each atom there, and of the structure in the options; write sample_k"),
+        ("forces", "system", "of each atom there, and of the structure in the options; write sam"),
+        ("energy", "atom", "of the structure there, and of each atom in the options; write sampl"),
+    ],
+)
+def test_a_key_in_the_other_place_is_said(tmp_path, frames, reader, key, sample_kind, there):
+    for atoms in frames:
+        atoms.info["charge"] = 1.0
+    path = tmp_path / "placed.xyz"
+    ase.io.write(path, frames, format="extxyz")
+    spec = scalar_spec(path, key, sample_kind=sample_kind, reader=reader)
+    other = "system" if sample_kind == "atom" else "atom"
+    for role, dataset in (
+        ("target", spec_of(path, spec)),
+        ("input", spec_of(path, energy_spec(path), extra_data=(spec,))),
+    ):
+        with pytest.raises(DataError, match=f"'{key}' of {role} '{key}' is {there}") as error:
+            read_dataset(dataset)
+        assert str(error.value).endswith(f"write sample_kind: {other}")
 
 
 def test_a_key_missing_in_one_frame(xyz):

@@ -1,7 +1,9 @@
 """What is found, what is said of what is broken, and that only one architecture is imported."""
 
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ class __model__:
     __default_metadata__ = __supported_devices__ = __supported_dtypes__ = ()
 class __trainer__:
     __checkpoint_version__ = 1
+    trained_class = staticmethod(lambda model_class: model_class)
 __authors__ = [("A <a@example.org>", "@a")]
 __maintainers__ = [("B <b@example.org>", "@b")]
 """
@@ -150,6 +153,18 @@ def test_a_class_without_what_the_contract_asks_for_is_refused_by_name(site, att
         registry.load("toy")
 
 
+def test_a_trainer_that_is_no_trainer_is_told_what_to_be_derived_from(site):
+    site.install("toy", init=GOOD_INIT.replace("trained_class", "forgotten"))
+    said = "derive the class __trainer__ from mt_shared.contract.TrainerInterface"
+    with pytest.raises(ArchitectureError, match=said):
+        registry.load("toy")
+
+
+def test_capabilities_without_inputs_have_none(site):
+    site.install("toy")
+    assert registry.installed()["toy"].capabilities["inputs"] == []
+
+
 def test_loading_gives_the_two_classes_and_the_people(site):
     site.install("toy")
     site.install("toy_other", init="raise SystemExit('the wrong one was imported')")
@@ -168,6 +183,10 @@ def test_loading_gives_the_two_classes_and_the_people(site):
         ({"hypers": "model: {a: 1, a: 2}\n"}, "default-hypers.yaml"),
         ({"hypers": "model: [1]\n"}, "'model' is not a mapping"),
         ({"hypers": "model: {size: \t1"}, "default-hypers.yaml:1"),
+        ({"hypers": "name: toy_broken\ntrainig: {}\n"}, "'trainig' (did you mean 'training'?)"),
+        ({"hypers": "architecture: {name: toy_broken}\n"}, "unknown section 'architecture'; exp"),
+        ({"hypers": "name: other\nmodel: {}\n"}, "found 'name: other', expected 'name: toy_bro"),
+        ({"hypers": "model: {}\n"}, "'name' is missing, expected 'name: toy_broken'"),
         ({"hypers": b"model: {size: '\xff'}\n"}, "UTF-8"),
         ({"capabilities": GOOD_CAPABILITIES.encode("utf-16")}, "UTF-8"),
         ({"init": None}, "has no __init__.py"),
@@ -177,6 +196,7 @@ def test_loading_gives_the_two_classes_and_the_people(site):
         ({"schema": '{"properties": {"model": {"type": "nubmer"}}}'}, "properties/model/type"),
         ({"schema": '{"$ref": "urn:mt-shared:engine:99"}'}, "'urn:mt-shared:engine:99'"),
         ({"schema": '{"$ref": "#/$defs/gone"}'}, "'#/$defs/gone', which is not there"),
+        ({"schema": '{"properties": {"a": {"atRestart": "no"}}}'}, "'no' is not one of ['free'"),
         ({"module": "mt_toy_broken:Model"}, "'mt_toy_broken:Model'; expected the name of a top"),
         ({"requires": "numpy >>= 1"}, "a requirement cannot be read"),
         ({"schema": "[]"}, "is not a JSON schema"),
@@ -250,17 +270,62 @@ def test_one_made_for_this_mt_shared_is_fit(site, requires):
     assert registry.installed()["toy"].error is None
 
 
+# ---- imports that fail
+
+
 @pytest.mark.parametrize(
-    "line", ["from mt_shared.errors import NewError", "import mt_shared.new_half"]
+    ("line", "said"),
+    [
+        (
+            "from mt_shared.modle import BaseModel",
+            "No module named 'mt_shared.modle' (did you mean 'mt_shared.model'?)",
+        ),
+        (
+            "from mt_shared.errors import DataEror",
+            "cannot import name 'DataEror' from 'mt_shared.errors'",
+        ),
+        ("from mt_shared.errors import DataEror", "(did you mean 'DataError'?)"),
+        ("import pakaging", "No module named 'pakaging' (did you mean 'packaging'?)"),
+        ("import jsno", "No module named 'jsno' (did you mean 'json'?)"),
+        ("import mt_toy.modle", "No module named 'mt_toy.modle' (did you mean 'mt_toy.model'?)"),
+        ("from mt_toy.model import Netwrok", "(did you mean 'Network'?)"),
+        ("Netwrok = 1\nNetwork", "name 'Network' is not defined (did you mean 'Netwrok'?)"),
+        ("from mt_shared import errors; errors.DataEror", "(did you mean 'DataError'?)"),
+        ("from mt_toy.broken import Network", "SyntaxError"),
+    ],
 )
-def test_what_this_mt_shared_lacks_is_no_missing_dependency(site, line):
-    site.install("toy", requires=f"mt-shared=={__version__}", init=line)
+def test_what_an_author_has_misspelt_is_shown_where_it_stands(site, line, said):
+    package = site.install("toy", requires="mt-shared\nRequires-Dist: packaging", init=f"\n{line}")
+    (package / "model.py").write_text("class Network: pass\n")
+    (package / "broken.py").write_text("\nclass Network\n")
     with pytest.raises(ArchitectureError) as caught:
         registry.load("toy")
     message = str(caught.value)
-    assert f"another mt-shared than the installed {__version__}" in message
-    assert f"although it requires 'mt-shared=={__version__}'" in message
-    assert "pip install --upgrade mt-toy" in message
+    where = package / ("broken.py" if "broken" in line else "__init__.py")
+    assert f"{where}, line {line.count(chr(10)) + 2}: " in message
+    assert said in message
+    # no version is to blame, and none is to be installed
+    assert not re.search("pip install|is made for|is installed", message), message
+
+
+def test_the_line_is_that_of_the_package_and_not_of_what_it_calls(site):
+    init = "from mt_toy.model import size\n\nsize()"
+    package = site.install("toy", init=init)
+    (package / "model.py").write_text("import json\n\ndef size():\n    json.loads('{')\n")
+    with pytest.raises(ArchitectureError, match=r"model\.py, line 4: JSONDecodeError"):
+        registry.load("toy")
+
+
+@pytest.mark.parametrize(
+    "line", ["from packaging import new_half", "import packaging.new_half", "packaging.new_half"]
+)
+def test_what_another_version_has_is_told_with_that_version(site, line):
+    site.install("toy", requires="packaging>=9999", init=f"import packaging\n{line}")
+    with pytest.raises(ArchitectureError) as caught:
+        registry.load("toy")
+    message = str(caught.value)
+    assert f"is made for packaging>=9999, but {version('packaging')} is installed" in message
+    assert "pip install 'packaging>=9999'" in message
 
 
 # ---- people

@@ -18,21 +18,32 @@ def one_by_one(layer: SpeciesLinear, x: torch.Tensor, species: list[int]) -> tor
 def test_each_atom_has_the_weights_of_its_species(bias, in_features):
     layer = SpeciesLinear(in_features, 4, num_species=3, bias=bias)
     x = torch.randn(6, in_features)
+    species = [2, 0, 2, 2, 0, 2]
+    expected = one_by_one(layer, x, species)
+    torch.testing.assert_close(layer(x, torch.tensor(species)), expected)
+    torch.testing.assert_close(torch.jit.script(layer)(x, torch.tensor(species)), expected)
+
+
+@pytest.mark.parametrize("in_features", [5, 3000], ids=["all at once", "one by one"])
+def test_sorted_atoms_by_the_counts_of_their_species(in_features):
+    layer = SpeciesLinear(in_features, 4, num_species=3, bias=True)
+    x = torch.randn(6, in_features)
     expected = one_by_one(layer, x, [0, 0, 2, 2, 2, 2])
-    torch.testing.assert_close(layer(x, [2, 0, 4]), expected)
-    torch.testing.assert_close(torch.jit.script(layer)(x, [2, 0, 4]), expected)
+    torch.testing.assert_close(layer.by_counts(x, [2, 0, 4]), expected)
 
 
 def test_one_species_stands_for_all_atoms():
     layer = SpeciesLinear(5, 4, num_species=1, bias=True)
     x = torch.randn(6, 5)
-    torch.testing.assert_close(layer(x, [2, 0, 4]), one_by_one(layer, x, [0] * 6))
+    species = torch.tensor([0, 2, 1, 0, 2, 2])
+    torch.testing.assert_close(layer(x, species), one_by_one(layer, x, [0] * 6))
 
 
 @pytest.mark.parametrize("in_features", [5, 3000])
 def test_no_atoms(in_features):
     layer = SpeciesLinear(in_features, 4, num_species=3, bias=True)
-    assert layer(torch.zeros(0, in_features), [0, 0, 0]).shape == (0, 4)
+    species = torch.zeros(0, dtype=torch.int64)
+    assert layer(torch.zeros(0, in_features), species).shape == (0, 4)
 
 
 def test_weights_start_as_those_of_a_linear_layer():

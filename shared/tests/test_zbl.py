@@ -9,7 +9,7 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import conversion
+from mt_shared.data import conversion, graph_of_edges
 from mt_shared.errors import OptionsError
 from mt_shared.model.zbl import INNER_FRACTION, ZBL, repulsion_factor, zbl_of
 
@@ -43,7 +43,7 @@ def atomic_energies(zbl, distances, first, second, dtype=torch.float64):
     vectors[:, 0, 1] = torch.as_tensor(distances, dtype=dtype)
     vectors[:, 1] = -vectors[:, 0]
     vectors.requires_grad_()
-    energies = zbl(vectors.flatten(0, 1), species, centers, neighbors)
+    energies = zbl(graph_of_edges(vectors.flatten(0, 1), species, centers, neighbors))
     (gradient,) = torch.autograd.grad(energies.sum(), vectors)
     force = -(gradient[:, 0] - gradient[:, 1])
     return energies.detach().reshape(-1, 2).numpy(), force[:, 1].numpy()
@@ -93,7 +93,8 @@ class TestPublishedForm:
         """A hydrogen atom between two others, of which one is out of reach."""
         vectors = torch.tensor([[0.3, 0, 0], [-0.3, 0, 0], [0, 4.0, 0], [0, -4.0, 0]])
         centers, neighbors = torch.tensor([0, 1, 0, 2]), torch.tensor([1, 0, 2, 0])
-        found = zbl(vectors.double(), torch.zeros(3, dtype=torch.int64), centers, neighbors)
+        species = torch.zeros(3, dtype=torch.int64)
+        found = zbl(graph_of_edges(vectors.double(), species, centers, neighbors))
         half = published(0.3, 1, 1) / 2
         # 0.3 angstrom are beyond the inner radius
         switch = float(zbl.switch(torch.tensor([0.3]).double(), torch.tensor([0])))
@@ -123,7 +124,7 @@ class TestSwitch:
         assert float(short.outer) == short.reach == 2.0
         species, centers = torch.tensor([0, 0]), torch.tensor([0, 1])
         vectors = torch.tensor([[2.0, 0, 0], [-2.0, 0, 0]], dtype=torch.float64)
-        assert not short(vectors, species, centers, centers.flip(0)).any()
+        assert not short(graph_of_edges(vectors, species, centers, centers.flip(0))).any()
 
     def test_single_bonds_hardly_feel_it(self):
         """The molecules of G2, in the bonds of at least 95 % of the outer radius."""
@@ -192,7 +193,7 @@ class TestScripted:
         found, gradients = [], []
         for module in (zbl, torch.jit.script(zbl)):
             vectors = vectors.detach().requires_grad_()
-            energies = module(vectors, species, centers, neighbors)
+            energies = module(graph_of_edges(vectors, species, centers, neighbors))
             found.append(energies.detach())
             gradients += torch.autograd.grad(energies.sum(), vectors)
         torch.testing.assert_close(found[0], found[1], rtol=1e-14, atol=0)
@@ -201,7 +202,8 @@ class TestScripted:
 
     def test_no_edge_at_all(self, zbl):
         none = torch.zeros(0, dtype=torch.int64)
-        assert zbl(torch.zeros((0, 3)), torch.tensor([1]), none, none).tolist() == [0.0]
+        graph = graph_of_edges(torch.zeros((0, 3)), torch.tensor([1]), none, none)
+        assert zbl(graph).tolist() == [0.0]
 
 
 ENERGY = TargetInfo(quantity="energy", unit="eV")

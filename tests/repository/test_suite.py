@@ -11,6 +11,7 @@ import pytest
 
 import mt_conformance
 import mt_core
+from mt_conformance.quick import QUICK
 
 SUITE = Path(mt_conformance.__file__).parent
 EXAMPLES = Path(mt_core.__file__).parent / "examples"
@@ -96,6 +97,24 @@ def test_among_several_architectures_the_tests_say_which_cannot_be_imported(brok
     done = run_suite(folder, *names, "-k", "test_package_loads_by_the_contract")
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stderr
     assert says in done.stdout and "1 failed, 1 passed" in done.stdout
+
+
+def test_the_quick_tier_names_tests_that_exist():
+    known = {
+        file.name: set(re.findall(r"^def (test_\w+)", file.read_text(encoding="utf-8"), re.M))
+        for file in SUITE.rglob("test_*.py")
+    }
+    assert set(QUICK) <= set(known), "no such files in the suite"
+    unknown = {name for file, names in QUICK.items() if names for name in set(names) - known[file]}
+    assert not unknown, f"no such tests in the suite: {unknown}"
+
+
+def test_the_quick_tier_says_that_it_is_not_the_whole(tmp_path):
+    options = ["--architecture", "soap_bpnn", "--conformance-quick", "-k", "hypers or interruption"]
+    done = run_suite(tmp_path, *options)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert "test_hypers" in done.stdout and "test_interruption" not in done.stdout
+    assert "mt conformance soap_bpnn" in done.stdout
 
 
 def test_sigterm_ends_the_suite_as_ctrl_c_does(tmp_path):

@@ -98,7 +98,7 @@ def tensors(kind: str, sample_kind: str, wrong: str = "") -> Tensors:
     target = TargetInfo(sample_kind=sample_kind, type=TYPES[kind], num_subtargets=2)
     output = {NAME: ModelOutput(sample_kind=sample_kind)}
     model = SumOverNeighbors(target, wrong)
-    return Tensors(Predictor(model, [NEIGHBORS], output, torch.float64, False), target)
+    return Tensors(Predictor(model, [NEIGHBORS], {}, output, torch.float64, False), target)
 
 
 each_kind = pytest.mark.parametrize("kind", TYPES)

@@ -168,17 +168,17 @@ def keeps_a_checkpoint(name: str) -> Change:
 _TRAIN = """
 import sys, tempfile, torch
 from pathlib import Path
-from mt_conformance.inputs.models import ENERGY, DatasetInfo, distorted
-from mt_conformance.inputs.subjects import subject_of
+from dataclasses import replace
+from mt_conformance.inputs import ENERGY, distorted, subject_of
 
 subject, folder = subject_of(sys.argv[1]), Path(sys.argv[2])
 info = subject.dataset_info()
-info = DatasetInfo(info.length_unit, info.atomic_types, {ENERGY: info.targets[ENERGY]})
-model = subject.architecture.model_class(subject.resolved.model, info)
-hypers = subject.resolved.training | {"num_epochs": 1}
+info = replace(info, targets={ENERGY: info.targets[ENERGY]})
+model = subject.model_class(subject.resolved.model, info)
+hypers = subject.resolved.training | {"num_epochs": 1, "ema_decay": 0.9}
 trainer = subject.architecture.trainer_class(hypers)
 with tempfile.TemporaryDirectory() as scratch:
-    data = [distorted(False)]
+    data = [distorted(info)]
     trainer.train(model, torch.float64, [torch.device("cpu")], data, data, Path(scratch))
 trainer.save_checkpoint(model, folder / "model.ckpt")
 """
@@ -227,16 +227,21 @@ def _subclass(part: str, exposed: str, body: str, before: str) -> Change:
     return apply
 
 
-def adds(term: str) -> str:
+READS_POSITIONS = "reads_positions = True\n"
+"""What a model says that reads positions or cells of the graph."""
+
+
+def adds(term: str, reads: str = "") -> str:
     """The method of a model that adds a term (A, 1) to all its targets.
 
     :param term: of ``vectors`` (E, 3), ``graph`` and ``x`` (A, 1), zeros to begin with
+    :param reads: ``READS_POSITIONS`` for a term of positions or cells
     """
     return f"""
-def predict(
-    self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
-) -> Dict[str, torch.Tensor]:
-    results = self.read_out(self.features(vectors, graph), graph.counts, targets)
+{reads}
+def predict(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, torch.Tensor]:
+    results = self.read_out(self.features(graph), graph.species, targets)
+    vectors = graph.vectors
     x = vectors.new_zeros((len(graph.species), 1))
     x = {term}
     for name in self.per_atom:

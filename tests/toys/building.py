@@ -5,10 +5,11 @@ Each is a copy of a sound toy under a name of its own, with one thing broken.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from toys.breakage import Breakage, Toy
@@ -42,13 +43,36 @@ def generated(folder: Path) -> Path:
     return _wheel(project.parent, folder)
 
 
-def closed_form(folder: Path) -> Path:
-    """The wheel of the small architecture in ``closed_form/``."""
-    folder.mkdir()
-    return _wheel(HERE / "closed_form", folder)
+def written(name: str) -> Callable[[Path], Path]:
+    """What makes the wheel of the small architecture in the folder of that name, beside this."""
+
+    def make(folder: Path) -> Path:
+        folder.mkdir()
+        return _wheel(HERE / name, folder)
+
+    return make
 
 
-BASES = {"epochs": generated, "closed_form": closed_form}
+def overlaid(name: str, over: str) -> Callable[[Path], Path]:
+    """What makes the wheel of one of these architectures with the files of ``over`` over it."""
+
+    def make(folder: Path) -> Path:
+        project = folder / "project"
+        for each in (name, over):
+            shutil.copytree(HERE / each, project, dirs_exist_ok=True)
+        return _wheel(project, folder)
+
+    return make
+
+
+BASES = {
+    "epochs": generated,
+    "closed_form": written("closed_form"),
+    "vectors": written("vectors"),
+    "charged": written("charged"),
+    "portable": written("portable"),
+    "own_loop": overlaid("portable", "own_loop"),
+}
 
 
 def _wheel(project: Path, folder: Path) -> Path:

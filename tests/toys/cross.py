@@ -1,7 +1,8 @@
 """Every toy against the whole suite: ``python tests/toys/cross.py [FOLDER] [--part 1/8]``.
 
-It prints which tests fail on which toy, and how often each test does. This takes long; CI runs it
-every night. For a look at a few toys while they are written, name words of them, with ``--named``.
+It prints which tests fail on which toy, and how often each test does; on sound toys none may fail.
+This takes long; CI runs it every night. For a look at a few toys while they are written, name words
+of them, with ``--named``.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from toys.breakage import Breakage
 from toys.breakages import all_breakages
 from toys.running import Results, faults, read_results, run
+from toys.sound import SOUND
 
 
 def main() -> int:
     arguments = _parse()
-    chosen = [each for each in all_breakages() if _is_meant(each, arguments.only)]
+    chosen = [each for each in [*all_breakages(), *SOUND] if _is_meant(each, arguments.only)]
     part, parts = map(int, arguments.part.split("/"))
     chosen = chosen[part - 1 :: parts]
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="toys-"))

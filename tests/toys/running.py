@@ -84,7 +84,15 @@ def faults(each: Breakage, results: Results) -> list[str]:
     """Where the suite does not say of a toy what it should; empty where it does."""
     found = results.get(each.architecture, {})
     wrong = [fault for test, says in each.fails.items() for fault in _not_failed(test, says, found)]
-    return [*wrong, *_not_passed(each, found)]
+    wrong += _not_passed(each, found)
+    # nothing may fail on a sound toy, whatever was run
+    if not each.fails:
+        wrong += [f"{name} failed:\n{one['said']}" for name, one in found.items() if _failed(one)]
+    return wrong
+
+
+def _failed(one: dict[str, Any]) -> bool:
+    return bool(one["outcome"] == "failed")
 
 
 def _matching(found: dict[str, dict[str, Any]], test: str) -> dict[str, dict[str, Any]]:

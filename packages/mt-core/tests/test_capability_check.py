@@ -14,6 +14,7 @@ from mt_shared.registry.entries import ArchitectureEntry, capabilities_schema
 
 ABLE = {
     "targets": {"scalar": ["system", "atom"]},
+    "inputs": [],
     "gradients": ["positions", "strain"],
     "multiple_targets": True,
     "symmetries": dict.fromkeys(["translation", "rotation", "inversion", "permutation"], "exact"),
@@ -28,6 +29,7 @@ ABLE = {
 ENERGY = {"energy": {"unit": "eV"}}
 TWO_ENERGIES = {"energy": {"unit": "eV"}, "energy/pbe": {"unit": "eV"}}
 CHARGES = {"mtt::charges": {"quantity": "charge", "unit": "e", "sample_kind": "atom"}}
+EXTRA_DATA = {"charge": {"key": "total_charge", "unit": "e"}}
 DIPOLE = {"mtt::dipole": {"unit": "D", "type": {"cartesian": {"rank": 1}}}}
 
 
@@ -42,6 +44,13 @@ def options(targets, training_hypers=None, **more):
     architecture = {"name": "toy", "training": training_hypers or {}}
     section = {"training_set": data, "validation_set": 0.1, "architecture": architecture}
     return parse_training({**section, **more}, "options")
+
+
+def charged():
+    """Options that give a charge to be read."""
+    asked = options(ENERGY)
+    asked.complete["training_set"]["extra_data"] = EXTRA_DATA
+    return parse_training(asked.complete, "options")
 
 
 def refusal(able: ArchitectureEntry, asked) -> str:
@@ -88,6 +97,8 @@ def others(monkeypatch):
             options({"mtt::gap": {"unit": "eV"}}),
             "'mtt::gap' has no quantity, and it is for energy, charge alone",
         ),
+        ({}, charged(), "reading the input 'charge' (extra_data): nothing would, since the inputs"),
+        ({"inputs": ["mass"]}, charged(), "the inputs that it reads are: mass"),
         ({"devices": ["cpu"]}, options(ENERGY, device="cuda:1"), "device is 'cuda:1', and it runs"),
         ({"devices": ["cpu"]}, options(ENERGY, device="gpu"), "device is 'gpu'"),
         ({"devices": ["cuda"]}, options(ENERGY, device="cpu"), "runs on cuda"),
@@ -95,11 +106,6 @@ def others(monkeypatch):
             {"dtypes": ["float64"]},
             options(ENERGY, base_precision=32),
             "base_precision is 32, and it runs in float64",
-        ),
-        (
-            {"distributed": False},
-            options(ENERGY, {"distributed": True}),
-            "architecture.training.distributed",
         ),
         (
             {"finetuning": ["full", "heads"]},
@@ -128,6 +134,8 @@ def test_what_is_not_named_is_refused(lacking, asked, expected):
         ({"devices": ["cpu"], "dtypes": ["float64"]}, options(ENERGY)),
         ({"devices": ["cuda"]}, options(ENERGY, device="gpu")),
         ({"gradients": []}, options(ENERGY)),
+        ({"inputs": ["mass", "charge"]}, charged()),
+        ({"inputs": ["charge"]}, options(ENERGY)),
         ({"finetuning": []}, options(ENERGY, {"finetune": {"read_from": None, "method": "lora"}})),
     ],
 )

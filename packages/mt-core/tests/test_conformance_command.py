@@ -61,6 +61,30 @@ def test_there_are_two_workers_by_default(monkeypatch, cores, workers):
     assert command[-1 - len(workers) :] == [*workers, "-x"]
 
 
+def test_the_quick_tier_is_run_in_one_process(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    command = conformance.pytest_command("soap_bpnn", ["-x"], SUITE, quick=True)
+    assert command[-2:] == ["--conformance-quick", "-x"] and "-n" not in command
+
+
+@pytest.mark.parametrize(
+    "options", [["--quick", "--", "-k", "outputs"], ["--", "-k", "outputs"], ["--quick"], []]
+)
+def test_options_of_pytest_follow_those_of_mt(monkeypatch, options):
+    seen = []
+
+    def run_instead(arguments: list[str]) -> int:
+        seen.extend(arguments)
+        return 0
+
+    monkeypatch.setattr(conformance, "run_pytest", run_instead)
+    with pytest.raises(SystemExit):
+        cli.main(["conformance", "soap_bpnn", *options])
+    assert ("--conformance-quick" in seen) == ("--quick" in options)
+    assert ("outputs" in seen) == ("outputs" in options)
+    assert "--" not in seen
+
+
 def test_each_worker_has_one_thread(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     code = "import os, sys; sys.exit(int(os.environ['OMP_NUM_THREADS']))"

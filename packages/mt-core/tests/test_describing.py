@@ -71,6 +71,13 @@ def test_every_hyper_has_default_meaning_type_and_bounds():
     assert "  training.loss.TARGET.weight" in lines
 
 
+def test_what_a_restart_may_change_is_said():
+    text = " ".join(describing.describe("soap_bpnn").split())
+    assert "Takes a whole number, at least 1. Free at a restart. training.learning_rate" in text
+    assert "above 0. At a restart with --allow-changes. training.warmup_fraction" in text
+    assert "exponent: 4 How fast the weight falls beyond. Takes a number, at least 2. model" in text
+
+
 def test_a_broken_package_is_described_with_its_error(shown):
     said = shown(error="its schema is gone", summary="a toy")
     assert "BROKEN        its schema is gone" in said
@@ -100,7 +107,21 @@ def test_one_that_is_not_installed_is_an_error_with_the_remedy(refuse, monkeypat
     assert "did you mean 'soap_bpnn'?" in refuse("describe soap_bpn")
 
 
+def test_a_list_of_choices_may_end_with_dots(shown, folder):
+    schema = {"properties": {"model": {"properties": {"of": {"title": "forces, stress, ..."}}}}}
+    said = shown(folder=folder, default_hypers={"model": {"of": "forces"}}, schema=schema)
+    assert said.endswith("Takes forces, stress, ...")
+
+
 # ---- --defaults
+
+
+def test_that_hypers_of_the_shared_trainer_may_be_missing_is_said():
+    hypers = {"model": {"size": 3}, "training": {"rate": 0.1}}
+    entry = ArchitectureEntry("toy", "mt-toy", "1.2.3", "mt_toy", default_hypers=hypers)
+    said = describing.default_options(entry)
+    assert "# Those of the shared trainer, if it is the one that trains it, are missing" in said
+    assert load_yaml(said, "printed")["architecture"] == {"name": "toy", **hypers}
 
 
 def test_the_printed_options_are_those_that_mt_train_takes(succeed):

@@ -11,6 +11,8 @@ import pytest
 
 from mt_core.doctor import checks as doctor
 from mt_core.doctor.checks import Probe
+from mt_shared.errors import UserError
+from mt_shared.options import LossEntry
 from mt_shared.registry import ArchitectureEntry
 
 TORCH = {"threads": 2, "built_for": "12.8", "devices": ["A Large GPU"]}
@@ -137,6 +139,29 @@ def test_a_broken_architecture_is_named_with_its_reason_and_another_is_not():
     section = doctor.architectures(entries, Probe({"good": {}}, {"sad": "no scipy"}))
     assert section.faults == ["bad is broken: its schema is gone", "sad is broken: no scipy"]
     assert section.lines == ["good 1.0.0, third-party"]
+
+
+def test_every_loss_is_named_with_its_package_and_a_broken_one_is_a_fault(monkeypatch):
+    entries = {
+        "good": LossEntry("good", "good-losses", "1.0", "good:Loss"),
+        "bad": LossEntry("bad", "bad-losses", "2.0", "bad:Loss", error="its schema is gone"),
+        "mse": LossEntry("mse", "mt-shared", "1.0", "x:MSE", clash="bad-losses registers it too"),
+    }
+    monkeypatch.setattr(doctor, "installed_losses", lambda: entries)
+    section = doctor.losses()
+    assert section.lines == ["good of good-losses 1.0", "mse of mt-shared 1.0"]
+    assert section.faults == [
+        "bad is broken: its schema is gone",
+        "mse of mt-shared is used: bad-losses registers it too",
+    ]
+
+
+def test_an_installation_without_the_losses_of_mt_shared_is_a_fault(monkeypatch):
+    def missing():
+        raise UserError("reinstall it")
+
+    monkeypatch.setattr(doctor, "installed_losses", missing)
+    assert doctor.losses().faults == ["reinstall it"]
 
 
 def test_no_architecture_at_all_is_said():

@@ -13,11 +13,13 @@ from metatomic_ase import MetatomicCalculator
 
 import mt_core
 from mt_core.evaluation import Predictions
-from mt_core.evaluation.comparison import format_errors
+from mt_core.evaluation.comparison import add_errors, format_errors
 from mt_core.evaluation.prediction_files import open_writer
 from mt_core.examples.copies import EXAMPLES
-from mt_shared.data import Structures
+from mt_shared.contract import Cartesian, Spherical, TargetInfo
+from mt_shared.data import Dataset, Structures, TargetLabels
 from mt_shared.engine import ErrorSums, Metric
+from mt_shared.errors import OptionsError
 from mt_shared.options import dump_yaml
 
 RELATIVE = 1e-5  # float32, and the digits of a file
@@ -351,17 +353,43 @@ def test_the_model_can_be_evaluated_on_a_solid_with_its_elements(finished, succe
     assert ase.io.read("out.xyz").get_stress().shape == (6,)
 
 
+STRUCTURES = Structures(
+    positions=np.arange(9.0).reshape(3, 3),
+    types=np.array([1, 1, 8], dtype=np.int32),
+    cells=np.zeros((2, 3, 3)),
+    pbc=np.zeros((2, 3), dtype=bool),
+    offsets=np.array([0, 1, 3]),
+)
+VECTORS = np.arange(9.0).reshape(3, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "components"),
+    [(Cartesian(1), ["_"], ["xyz"]), (Spherical(((1, 1),)), ["o3_lambda", "o3_sigma"], ["o3_mu"])],
+)
+def test_vectors_are_written_with_their_components(tmp_path, kind, keys, components):
+    with open_writer(tmp_path / "out.mts") as writer:
+        found = Predictions(VECTORS, per_atom=True, type=kind)
+        writer.write(STRUCTURES, {"mtt::field": found})
+    written = metatensor.torch.load(str(tmp_path / "out_mtt_field.mts"))
+    assert written.keys.names == keys
+    assert [each.names for each in written.block().components] == [components]
+    np.testing.assert_array_equal(written.block().values, VECTORS)
+
+
+def test_a_type_other_than_the_model_s_is_refused():
+    labels = {"mtt::field": TargetLabels(VECTORS, sample_kind="atom")}
+    data = Dataset(STRUCTURES, labels, np.arange(2), "vectors.xyz")
+    target = TargetInfo(sample_kind="atom", type=Cartesian(1))
+    found = Predictions(VECTORS, per_atom=True, type=Spherical(((1, 1),)))
+    with pytest.raises(OptionsError, match=r"predicts 'mtt::field' as .*spherical.*cartesian"):
+        add_errors({}, {"mtt::field": found}, data, {"mtt::field": target}, "A")
+
+
 def test_energies_of_atoms_are_written_as_ase_has_them(tmp_path):
-    structures = Structures(
-        positions=np.arange(9.0).reshape(3, 3),
-        types=np.array([1, 1, 8], dtype=np.int32),
-        cells=np.zeros((2, 3, 3)),
-        pbc=np.zeros((2, 3), dtype=bool),
-        offsets=np.array([0, 1, 3]),
-    )
     with open_writer(tmp_path / "out.xyz") as writer:
         values = np.array([[1.0], [2.0], [3.0]])
-        writer.write(structures, {"energy": Predictions(values, per_atom=True)})
+        writer.write(STRUCTURES, {"energy": Predictions(values, per_atom=True)})
     columns = [image.calc.results["energies"] for image in ase.io.read(tmp_path / "out.xyz", ":")]
     assert np.concatenate(columns).tolist() == [1, 2, 3]
 

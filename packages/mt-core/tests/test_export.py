@@ -151,19 +151,31 @@ def unscriptable(monkeypatch):
     """As if the author of the architecture had written what TorchScript cannot compile."""
 
     class Unscriptable(load("soap_bpnn").model_class):
-        def features(self, vectors, graph):
-            return (lambda: vectors)()
+        def features(self, graph):
+            return (lambda: graph.vectors[:, 0])()
 
     monkeypatch.setattr(sys.modules[find("soap_bpnn").module], "__model__", Unscriptable)
 
 
-@pytest.mark.parametrize("command", ["export model.ckpt -o new.pt", "train options.yaml --dry-run"])
-def test_code_that_torchscript_refuses_is_shown_without_a_traceback(
+@pytest.mark.parametrize(
+    "command",
+    ["export model.ckpt -o new.pt", "train options.yaml --dry-run", "train options.yaml -o new.pt"],
+)
+def test_code_that_torchscript_refuses_is_shown_by_its_line(
     finished, unscriptable, refuse, monkeypatch, command
 ):
     monkeypatch.setattr(Trainer, "dry_run", lambda *arguments: None)
+    # nothing is trained that could not be delivered
+    monkeypatch.setattr(Trainer, "train", None)
     error = refuse(command)
     assert "the model cannot be exported" in error
-    assert "(lambda: vectors)()" in error
-    assert "from its checkpoint: mt export" in error
+    line = 1 + Path(__file__).read_text().splitlines().index(UNSCRIPTABLE)
+    assert f"{__file__}, line {line}:\n    {UNSCRIPTABLE.strip()}\n" in error
+    assert "Lambda aren't supported" in error
+    # of nothing else is there a checkpoint already
+    assert ("from its checkpoint: mt export" in error) == command.startswith("export")
+    assert len(error.splitlines()) < 10
     assert not Path("new.pt").exists()
+
+
+UNSCRIPTABLE = "            return (lambda: graph.vectors[:, 0])()"

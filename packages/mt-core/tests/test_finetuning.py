@@ -176,10 +176,10 @@ def test_what_is_frozen_keeps_its_bits(tuned, method):
 def predictions(model, target):
     """Energies and forces of the old structures."""
     (spec,) = parse_eval(data_set("old.xyz"), "test")
-    structures = read_dataset(spec).structures
     requests = [OutputRequest(target, unit="", per_atom=False, gradients=True)]
     loaded = mt_core.load_model(model)
-    return predict(loaded, structures, requests, "angstrom", torch.device("cpu"))[target]
+    data = read_dataset(spec)
+    return predict(loaded, data, requests, "angstrom", torch.device("cpu"))[target]
 
 
 def test_with_heads_a_new_target_leaves_the_old_one_exactly_as_it_was(tuned):

@@ -1,7 +1,8 @@
 """Options files of metatrain 2026.4.1 run as they are: its README's example, its test options.
 
 The files name ``qm9_reduced_100.xyz`` with the energy ``U0``; a hundred structures of the shipped
-ethanol under that name and key stand in for it.
+ethanol under that name and key stand in for it. Of the test options, ``extra_data`` that nothing
+reads are left out: here they are refused.
 """
 
 from pathlib import Path
@@ -50,10 +51,6 @@ training_set:
     energy:
       key: U0
       unit: eV
-  extra_data:
-    extra:
-      key: U0
-      unit: eV
 
 test_set: 0.5
 validation_set: 0.1
@@ -71,9 +68,33 @@ def qm9_like(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+EXTRA_DATA = """\
+  extra_data:
+    extra:
+      key: U0
+      unit: eV
+"""
+
+
 @pytest.mark.parametrize("options", [README_EXAMPLE, TEST_OPTIONS], ids=["readme", "tests"])
 def test_metatrain_files_run_unchanged(options, qm9_like, capsys):
     Path("options.yaml").write_text(options)
     assert main(["train", "options.yaml"]) == 0, capsys.readouterr().err
     assert Path("model.pt").is_file()
     assert "pair_style metatomic model.pt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("extra", "training_set.extra_data.extra (line 22): it is no input that engines know"),
+        ("mtt::extra", "reading the input 'mtt::extra' (extra_data): nothing would"),
+    ],
+)
+def test_extra_data_that_nothing_reads_is_refused_with_the_reason(name, reason, qm9_like, capsys):
+    options = TEST_OPTIONS.replace(
+        "\ntest_set", EXTRA_DATA.replace("extra:", f"{name}:") + "\ntest_set"
+    )
+    Path("options.yaml").write_text(options)
+    assert main(["train", "options.yaml"]) == 1
+    assert reason in capsys.readouterr().err

@@ -10,8 +10,17 @@ import pytest
 from mt_core.options.parsing import Indices, eval_schema, options_schema, parse_eval, parse_training
 from mt_core.options.rules import STANDARD_TARGETS
 from mt_shared.errors import ArchitectureError, OptionsError, UserError
-from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, dump_yaml, load_yaml
+from mt_shared.options import (
+    STANDARD_INPUTS,
+    DatasetSpec,
+    GradientSpec,
+    SystemsSpec,
+    dump_yaml,
+    engine_defaults,
+    load_yaml,
+)
 
+VECTOR = {"cartesian": {"rank": 1}}
 BASE = {
     "architecture": {"name": "toy"},
     "training_set": {"systems": "a.xyz", "targets": {"energy": {}}},
@@ -156,8 +165,9 @@ def test_hypers_are_completed_and_checked_with_the_rest():
     architecture = {"name": "toy", "training": {"atomic_baseline": {"energy": {"H": -1}}}}
     parsed = parse_training(_options(architecture=architecture), "options.yaml", _toy)
     assert parsed.architecture.model == {"cutoff": 5.0}
-    assert parsed.architecture.training["atomic_baseline"] == {"energy": {1: -1.0}}
-    assert parsed.complete["architecture"]["training"]["atomic_baseline"] == {"energy": {"H": -1}}
+    given = engine_defaults() | architecture["training"]
+    assert parsed.architecture.training == given
+    assert parsed.complete["architecture"]["training"] == given
     assert not parsed.architecture.unchecked
     architecture["training"] = {"batch_sze": 1, "loss": {"mtt::x": "mse"}}
     with pytest.raises(OptionsError) as error:
@@ -178,9 +188,10 @@ def test_an_unknown_architecture_is_one_fault_among_others():
 
 def test_resolved_options_train_the_same_again():
     targets = {"energy": {"virial": True}, "mtt::x": {"per_atom": True, "num_subtargets": 2}}
+    inputs = {"extra_data": {"mtt::w": "w.xyz"}}
     options = _options(
-        training_set=[_training_set(targets) | {"indices": [0, 1], "extra_data": {"w": "w.xyz"}}],
-        validation_set="v.xyz",
+        training_set=[_training_set(targets) | {"indices": [0, 1]} | inputs],
+        validation_set={"systems": "v.xyz", "targets": targets} | inputs,
         test_set=0.25,
         device="cuda:1",
         architecture={"name": "toy", "training": {"atomic_baseline": {"energy": {"C": 1.0}}}},
@@ -227,6 +238,110 @@ def test_faulty_targets(targets, message):
     error = _error(_options(training_set=_training_set(targets)))
     assert error.startswith("options.yaml: 1 fault ")
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"chrge": {}}, "chrge: it is no input that engines know (did you mean 'charge'?); a name"),
+        (
+            {"charges": {}},
+            "charges: metatomic calls it 'charge': rename it, and say 'key: charges'",
+        ),
+        ({"energy": {}}, "extra_data.energy: 'energy' is a target as well"),
+        ({"::x": {}}, "extra_data.::x: it is no input that engines know"),
+        ({"charge": {"forces": True}}, "charge.forces: unknown key"),
+        ({"charge": {"allow_missing": True}}, "charge.allow_missing: unknown key"),
+        ({"charge": {"per_atom": True, "sample_kind": "system"}}, "charge.per_atom: contradicts"),
+        (
+            {"mtt::x": {"type": {"spherical": {"irreps": [{"o3_lambda": 0, "o3_sigma": 1}] * 2}}}},
+            "spherical.irreps: an input has one irrep",
+        ),
+    ],
+)
+def test_faulty_inputs(inputs, message):
+    training_set = _training_set({"energy": {}}) | {"extra_data": inputs}
+    assert message in _error(_options(training_set=training_set))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("charge", {}),
+        ("charge", {"sample_kind": "atom"}),
+        ("spin_multiplicity", {"type": "scalar", "num_subtargets": 1}),
+        ("mass", {"per_atom": True}),
+        ("momentum", {"sample_kind": "atom", "type": VECTOR}),
+        ("velocity", {"sample_kind": "atom", "type": VECTOR}),
+        ("mtt::field", {"type": VECTOR, "num_subtargets": 2}),
+        ("ase::tags", {"sample_kind": "atom"}),
+    ],
+)
+def test_names_of_inputs(name, form):
+    inputs = {name: {"key": "w", "unit": "e", **form}}
+    training_set = _training_set({"energy": {}}) | {"extra_data": inputs}
+    parsed = parse_training(_options(training_set=training_set), "options.yaml")
+    assert parsed.inputs[name].key == "w"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "faults"),
+    [
+        (
+            {"charge": {"type": VECTOR}},
+            ["charge.type: found {cartesian: {rank: 1}}, expected scalar, as engines give"],
+        ),
+        ({"charge": {"num_subtargets": 2}}, ["charge.num_subtargets: found 2, expected 1"]),
+        ({"mass": "masses.xyz"}, ["mass.sample_kind: found system, expected atom"]),
+        ({"spin_multiplicity": {"per_atom": True}}, [".sample_kind: found atom, expected system"]),
+        (
+            {"velocity": {}},
+            [".sample_kind: found system, expected atom", ".type: found scalar, expected {cart"],
+        ),
+        # what the schema refuses is told once
+        ({"charge": {"num_subtargets": 0}}, ["charge.num_subtargets: found 0, expected a"]),
+    ],
+)
+def test_a_standard_input_is_what_engines_give(inputs, faults):
+    training_set = _training_set({"energy": {}}) | {"extra_data": inputs}
+    error = _error(_options(training_set=training_set))
+    assert error.startswith(f"options.yaml: {len(faults)} fault")
+    assert all(fault in error for fault in faults)
+
+
+def test_inputs_stand_below_extra_data():
+    dataset = _training_set({"energy": {}}) | {"inputs": {"charge": {"key": "Q"}}}
+    said = "inputs: a mapping is refused: what a model reads stands below 'extra_data'"
+    assert f"training_set.{said}" in _error(_options(training_set=dataset))
+    with pytest.raises(OptionsError, match=said):
+        parse_eval(dataset, "eval.yaml")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            {"charge": {}},
+            {},
+            "set.1.extra_data.charge: another data set gives it, and a model reads",
+        ),
+        ({}, {"charge": {}}, "set.1.extra_data.charge: another has none, and a model reads it of"),
+        (
+            {"charge": {"unit": "e"}},
+            {"charge": {"unit": "C"}},
+            "charge.unit: found 'C', expected 'e'",
+        ),
+    ],
+)
+@pytest.mark.parametrize("part", ["training_set", "validation_set"])
+def test_every_data_set_has_the_same_inputs(first, second, message, part):
+    sets = [_training_set({"energy": {}}) | {"extra_data": each} for each in (first, second)]
+    if part == "training_set":
+        assert message in _error(_options(training_set=sets))
+    else:
+        assert message.removeprefix("set.1.") in _error(
+            _options(training_set=sets[0], validation_set=sets[1])
+        )
 
 
 @pytest.mark.parametrize(
@@ -333,6 +448,25 @@ def test_standard_targets_are_outputs_of_metatomic():
         ModelCapabilities(outputs={name: ModelOutput()})
     with pytest.raises(ValueError, match="not a known quantity"):
         ModelCapabilities(outputs={"dipole": ModelOutput()})
+
+
+def test_standard_inputs_are_what_ase_gives_to_a_model():
+    from metatomic_ase import _calculator
+
+    found = {
+        (name, kind): each["unit"]
+        for kind, known in (
+            ("system", _calculator.PER_SYSTEM_QUANTITIES),
+            ("atom", _calculator.PER_ATOM_QUANTITIES),
+        )
+        for name, each in known.items()
+        if not name.startswith("ase::")
+    }
+    assert found == {
+        (name, kind): each.unit
+        for name, each in STANDARD_INPUTS.items()
+        for kind in each.sample_kinds
+    }
 
 
 @pytest.mark.parametrize("schema", [options_schema, eval_schema])

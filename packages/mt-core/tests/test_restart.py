@@ -6,10 +6,14 @@ That it gives the same numbers is a promise of every architecture, and tested in
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from mt_core.training.restart import Restart
+from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.errors import CheckpointError
 from mt_shared.options import dump_yaml, load_yaml
 
 AUTO = "train options.yaml --restart auto"
@@ -58,10 +62,15 @@ def test_a_finished_run_trains_nothing_and_exports_again(finished, succeed, run_
     assert (newest_run() / "model.pt").is_file()
 
 
-def test_paths_and_intervals_may_change(finished, succeed):
+def test_paths_and_what_is_logged_may_change(finished, succeed):
     Path("ethanol.xyz").rename("moved.xyz")
-    flags = ["training_set.systems.read_from=moved.xyz", "architecture.training.log_interval=2"]
+    flags = [
+        "training_set.systems.read_from=moved.xyz",
+        "architecture.training.log_interval=2",
+        "architecture.training.log_mae=true",
+    ]
     shown = succeed(*more(*flags))
+    assert "MAE" in shown
     assert "changed: training_set.systems.read_from: 'ethanol.xyz' -> 'moved.xyz'" in shown
 
 
@@ -86,9 +95,10 @@ def test_other_options_are_listed_and_refused_unless_asked_for(finished, refuse,
     ],
 )
 def test_an_option_that_a_restart_would_ignore_is_refused_even_if_asked_for(finished, refuse, flag):
-    error = refuse(*more(flag), "--allow-changes")
-    assert f"  {flag.partition('=')[0]}: " in error
-    assert "cannot change" in error
+    error = refuse(*more(flag, "architecture.training.batch_size=4"), "--allow-changes")
+    (line,) = [line for line in error.splitlines() if line.startswith("  ")]
+    assert line.startswith(f"  {flag.partition('=')[0]}: ")
+    assert line.endswith(" (cannot change)")
 
 
 def test_an_option_that_the_run_did_not_know_had_its_default(finished, succeed, run_folder):
@@ -193,3 +203,28 @@ def test_a_run_whose_options_are_damaged_is_passed_over(finished, succeed, run_f
     shutil.copytree(first, later)
     (later / "options_restart.yaml").write_text("seed: [1\n")
     assert f"Going on from {first}" in succeed(AUTO)
+
+
+@pytest.mark.parametrize(
+    ("new", "expected", "unsaid"),
+    [
+        (
+            {"atomic_types": (1, 7)},
+            r"the new atomic types \[7\].*finetune\.read_from",
+            "Train anew",
+        ),
+        (
+            {"inputs": {"charge": TargetInfo("charge", "e")}},
+            r"inputs \['charge'\].*Train anew",
+            "fine",
+        ),
+    ],
+)
+def test_what_new_data_need_is_said(new, expected, unsaid):
+    known = {"length_unit": "angstrom", "atomic_types": (1,), "targets": {}}
+    checkpoint = {"dataset_info": DatasetInfo(**known).to_dict()}
+    same = SimpleNamespace(model_class=SimpleNamespace(upgrade_checkpoint=lambda found: found))
+    restart = Restart(Path("model.ckpt"), checkpoint, seed=0)
+    with pytest.raises(CheckpointError, match=expected) as error:
+        restart.make(None, same, DatasetInfo(**{**known, **new}))
+    assert unsaid not in str(error.value)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from mt_core.evaluation import copy_result, result_files
+from mt_core.options import options_schema
 from mt_core.training import run_folder as runs
-from mt_core.training.option_changes import Change, changes, is_fixed, is_free
+from mt_core.training.option_changes import Change, at_restart, changes
 from mt_core.training.run_folder import (
     create_run_folder,
     past_runs,
@@ -17,6 +18,7 @@ from mt_core.training.run_folder import (
     write_options,
 )
 from mt_shared.errors import CheckpointError, UserError
+from mt_shared.registry import find
 
 
 @pytest.fixture
@@ -105,26 +107,51 @@ def test_changes_name_the_path_of_every_difference():
     ]
 
 
+def state_of(path, before=1, now=2):
+    """Whether an option of SOAP-BPNN may change; numbers in the path are indices of lists."""
+    parts = tuple(int(part) if part.isdigit() else part for part in path.split("."))
+    return at_restart(Change(parts, before, now), find("soap_bpnn"))
+
+
 @pytest.mark.parametrize(
-    ("path", "free", "fixed"),
+    ("state", "paths"),
     [
-        ("architecture.training.num_epochs", True, False),
-        ("architecture.training.checkpoint_interval", True, False),
-        ("training_set.systems.read_from", True, False),
-        ("training_set.targets.energy.key", False, False),
-        ("architecture.training.learning_rate", False, False),
-        ("architecture.model.soap.max_radial", False, True),
-        ("architecture.training.scale_targets", False, True),
-        ("seed", False, True),
+        (
+            "free",
+            "final_eval print_stats training_set.systems.read_from training_set.indices "
+            "training_set.0.systems.read_from validation_set.indices test_set.1.indices "
+            "validation_set.targets.energy.read_from test_set.targets.energy.forces.read_from "
+            "training_set.extra_data.charge.read_from architecture.training.num_epochs "
+            "architecture.training.checkpoint_interval architecture.training.log_mae",
+        ),
+        (
+            "on_request",
+            "device base_precision training_set validation_set test_set "
+            "training_set.targets.energy.key training_set.0.systems.length_unit "
+            "validation_set.targets.energy.forces.key architecture.atomic_types "
+            "architecture.training.learning_rate architecture.training.loss.energy.weight",
+        ),
+        (
+            "fixed",
+            "seed architecture.name architecture.model architecture.model.soap.max_radial "
+            "architecture.training.scale_targets architecture.training.finetune.method "
+            "architecture.training.atomic_baseline.energy.6",
+        ),
     ],
 )
-def test_what_may_change_at_a_restart(path, free, fixed):
-    change = Change(path, 1, 2)
-    assert (is_free(change), is_fixed(change)) == (free, fixed)
+def test_what_may_change_at_a_restart(state, paths):
+    assert {path: state_of(path) for path in paths.split()} == dict.fromkeys(paths.split(), state)
+
+
+def test_of_a_new_option_it_is_decided_whether_it_may_change():
+    """Without a word in the schema it is fixed, as these are."""
+    fixed = {"architecture", "seed", "wandb", "model", "training"}
+    properties = options_schema()["properties"]
+    assert {name for name, schema in properties.items() if "atRestart" not in schema} == fixed
 
 
 def test_the_checkpoint_to_finetune_may_move_but_not_appear():
     path = "architecture.training.finetune.read_from"
-    assert is_free(Change(path, "a.ckpt", "b.ckpt"))
-    assert not is_free(Change(path, None, "b.ckpt"))
-    assert is_fixed(Change(path, None, "b.ckpt"))
+    assert state_of(path, "a.ckpt", "b.ckpt") == "free"
+    assert state_of(path, None, "b.ckpt") == "fixed"
+    assert state_of(path, "(not given)", "b.ckpt") == "fixed"

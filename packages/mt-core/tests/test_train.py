@@ -144,7 +144,7 @@ def test_dry_run_shows_origins_and_cost_and_leaves_no_files(workspace, succeed):
     assert rows["architecture.training.learning_rate"][-1] == "default"
     assert re.search(r"^\d+ parameters$", shown, re.MULTILINE)
     assert "the largest batch has 36 atoms" in shown
-    assert re.search(r"about \S+ s an epoch", shown)
+    assert re.search(r"about \S+ s an epoch .*, \S+ min for 2 epochs$", shown, re.MULTILINE)
     assert re.search(r"peak memory \d+ MiB", shown)
 
 

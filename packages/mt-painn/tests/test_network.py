@@ -8,6 +8,7 @@ from torch.nn.functional import linear, silu
 
 from mt_painn.model import Painn
 from mt_shared.contract import DatasetInfo, TargetInfo
+from mt_shared.data import graph_of_edges
 from mt_shared.options import merge_hypers
 from mt_shared.registry import installed
 
@@ -55,6 +56,11 @@ def plain_waves(distance: float, num_radial: int) -> torch.Tensor:
     fade = 0.5 * (math.cos(math.pi * x) + 1.0)
     waves = [math.sin(n * math.pi * x) / (x * math.sqrt(n)) for n in range(1, num_radial + 1)]
     return fade * torch.tensor([1.0, *waves], dtype=torch.float64)
+
+
+def features_of(model: Painn, atoms) -> torch.Tensor:
+    """Of edge vectors, species, centers and neighbors."""
+    return model.atomic_features(graph_of_edges(*atoms[:4]))
 
 
 def plain_network(block, x: torch.Tensor) -> torch.Tensor:
@@ -118,7 +124,7 @@ def test_every_message_and_update_is_that_of_the_paper(num_layers):
     for (s, v), (plain_s, plain_v) in zip(found, plain_layers(model, atoms)):
         torch.testing.assert_close(s, torch.stack(plain_s))
         torch.testing.assert_close(v, stacked(plain_v))
-    torch.testing.assert_close(model.atomic_features(*atoms), found[-1][0])
+    torch.testing.assert_close(features_of(model, atoms), found[-1][0])
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0], ids=["rotation", "with inversion"])
@@ -140,13 +146,9 @@ def test_an_atom_is_felt_as_many_cutoffs_away_as_there_are_layers():
         lengths = torch.tensor([3.0, 3.0, 3.0], dtype=torch.float64, requires_grad=True)
         ends = torch.tensor([0, 1, 2])
         vectors = torch.stack([lengths, 0 * lengths, 0 * lengths], dim=1)
-        features = model.atomic_features(
-            torch.cat([vectors, -vectors]),
-            torch.zeros(4, dtype=torch.int64),
-            torch.cat([ends, ends + 1]),
-            torch.cat([ends + 1, ends]),
-            torch.zeros(4, dtype=torch.int64),
-        )
+        edges = (torch.cat([ends, ends + 1]), torch.cat([ends + 1, ends]))
+        species = torch.zeros(4, dtype=torch.int64)
+        features = features_of(model, (torch.cat([vectors, -vectors]), species, *edges))
         (gradient,) = torch.autograd.grad(features[0].sum(), lengths)
         assert bool(gradient[2] != 0) is expected
         assert model.interaction_range() == num_layers * CUTOFF
@@ -165,7 +167,7 @@ def test_an_atom_alone_has_finite_features():
     model = make_model()
     none = torch.zeros(0, dtype=torch.int64)
     vectors = torch.zeros(0, 3, dtype=torch.float64, requires_grad=True)
-    features = model.atomic_features(vectors, torch.tensor([1]), none, none, torch.tensor([0]))
+    features = features_of(model, (vectors, torch.tensor([1]), none, none))
     assert bool(features.isfinite().all())
     torch.autograd.grad(features.sum(), list(model.updates[0].parameters()))
 
@@ -175,9 +177,8 @@ def test_all_parameters_are_used():
     features = [module for name, module in model.named_children() if name != "heads"]
     for module in features:
         for name, parameter in module.named_parameters():
-            (gradient,) = torch.autograd.grad(
-                model.atomic_features(*atoms).square().sum(), parameter
-            )
+            value = features_of(model, atoms).square().sum()
+            (gradient,) = torch.autograd.grad(value, parameter)
             assert gradient.abs().max() > 0.0, name
 
 
@@ -190,7 +191,7 @@ def test_script_and_python_agree_in_forces_and_their_derivatives():
         weights = list(model.messages.parameters())
         results = []
         for network in (model, script):
-            value = network.atomic_features(vectors, *rest).square().sum()
+            value = features_of(network, (vectors, *rest)).square().sum()
             (force,) = torch.autograd.grad(value, vectors, create_graph=True)
             loss = value + force.square().sum()
             results.append((value, force, torch.autograd.grad(loss, weights, allow_unused=True)))
@@ -203,4 +204,4 @@ def test_structures_of_old_types_keep_their_features_with_new_types(new):
     extended = model.restart(DatasetInfo("angstrom", tuple(sorted((1, *new))), {})).eval()
     types = torch.tensor(model.atomic_types)[atoms[1]]
     again = (atoms[0], extended.type_to_species[types], *atoms[2:])
-    torch.testing.assert_close(extended.atomic_features(*again), model.atomic_features(*atoms))
+    torch.testing.assert_close(features_of(extended, again), features_of(model, atoms))

@@ -15,7 +15,6 @@ class Atoms(NamedTuple):
     centers: torch.Tensor
     neighbors: torch.Tensor
     species: torch.Tensor
-    counts: list[int]
 
 
 def make_atoms(counts: list[int], cutoff: float = 4.0, seed: int = 0) -> Atoms:
@@ -25,7 +24,9 @@ def make_atoms(counts: list[int], cutoff: float = 4.0, seed: int = 0) -> Atoms:
     distances = vectors.norm(dim=2)
     centers, neighbors = torch.where((distances < cutoff) & (distances > 0.0))
     species = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    return Atoms(vectors[centers, neighbors], centers, neighbors, species, counts)
+    # in any order
+    species = species[torch.randperm(len(species), generator=generator)]
+    return Atoms(vectors[centers, neighbors], centers, neighbors, species)
 
 
 def make_model(legacy: bool = True, layers: int = 2, layernorm: bool = True) -> SoapFeatures:

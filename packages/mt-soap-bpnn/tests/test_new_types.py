@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import Graph
+from mt_shared.data import graph_of_edges
 from mt_shared.options import merge_hypers
 from mt_shared.registry import installed
 from mt_soap_bpnn.model import SoapBpnn
@@ -23,21 +23,12 @@ def make(**model_hypers):
 
 
 def energies(model, types):
-    """Of the same random edges between atoms of these types, sorted as the model wants them."""
+    """Of the same random edges between atoms of these types."""
     generator = torch.Generator().manual_seed(1)
     vectors = 1.5 * torch.randn(40, 3, dtype=torch.float64, generator=generator)
     centers, neighbors = torch.randint(len(types), (2, 40), generator=generator)
     species = model.type_to_species[torch.tensor(types)]
-    graph = Graph(
-        positions=torch.zeros(len(types), 3, dtype=torch.float64),
-        cells=torch.zeros(1, 3, 3, dtype=torch.float64),
-        species=species,
-        system=torch.zeros(len(types), dtype=torch.int64),
-        centers=centers,
-        neighbors=neighbors,
-        counts=torch.bincount(species, minlength=model.num_species).tolist(),
-    )
-    return model.predict(vectors, graph)["energy"].detach()
+    return model.predict(graph_of_edges(vectors, species, centers, neighbors))["energy"].detach()
 
 
 @pytest.fixture(params=[{}, {"legacy": False}, {"bpnn": {"layernorm": False}}], ids=str)

@@ -1,5 +1,6 @@
 """Errors that are meant for the user: the command line shows them without a traceback."""
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -37,3 +38,15 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """`` (did you mean 'x'?)`` to append to a message, or nothing."""
     match = nearest(name, candidates)
     return f" (did you mean '{match}'?)" if match else ""
+
+
+def is_out_of_memory(failure: BaseException) -> bool:
+    """Whether the memory of the machine or of a device was not enough."""
+    if isinstance(failure, MemoryError):
+        return True
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(failure, torch.OutOfMemoryError):
+        return True
+    # on a CPU, and from inside a TorchScript program, torch raises a plain RuntimeError
+    signs = ("not enough memory", "out of memory", "can't allocate memory")
+    return isinstance(failure, RuntimeError) and any(sign in str(failure) for sign in signs)

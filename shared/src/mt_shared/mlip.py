@@ -8,14 +8,14 @@ other architecture: :mod:`mt_shared.model` and :mod:`mt_shared.engine`.
 Letters of shapes: A atoms, E edges, F features, S systems.
 """
 
-from typing import Any, ClassVar, Dict, Final, List, Optional
+from typing import Any, Dict, Final, List, Optional
 
 import torch
 from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import Batch, Graph
-from mt_shared.engine import Trainer, random_rotations, rotate
+from mt_shared.data import Graph
+from mt_shared.engine import Trainer
 from mt_shared.errors import ArchitectureError, DataError
 from mt_shared.model import BaseModel, Head, check_shape
 
@@ -24,15 +24,15 @@ class MLIPModel(BaseModel):
     """A machine-learning interatomic potential: energies as a function of edge vectors.
 
     A subclass calls ``super().__init__``, builds its network, and defines one of two hooks, which
-    get the same five tensors:
+    get the same :class:`~mt_shared.data.graph.Graph` of tensors, of which most models need these:
 
-    ========= ====== =======================================================================
-    vectors   (E, 3) from center to neighbor, in the unit of length of the data
-    species   (A,)   int64, index of the atomic type among the model's, sorted
-    centers   (E,)   int64, index of the atom that an edge starts from
-    neighbors (E,)   int64, index of the atom that it ends at; each pair is there both ways
-    system    (A,)   int64, index of the structure of each atom
-    ========= ====== =======================================================================
+    =============== ====== =================================================================
+    graph.vectors   (E, 3) from center to neighbor, in the unit of length of the data
+    graph.species   (A,)   int64, index of the atomic type among the model's, sorted
+    graph.centers   (E,)   int64, index of the atom that an edge starts from
+    graph.neighbors (E,)   int64, index of the atom that it ends at; each pair is there both ways
+    graph.system    (A,)   int64, index of the structure of each atom
+    =============== ====== =================================================================
 
     An energy is in units of the model's own, of order one for an atom: scale and composition are
     added by the base.
@@ -72,15 +72,11 @@ class MLIPModel(BaseModel):
 
     # ---- hooks: one of them
 
-    def energies(
-        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor, system: Tensor
-    ) -> Tensor:
+    def energies(self, graph: Graph) -> Tensor:
         """The energy of each atom (A,), or of each structure (S,)."""
         raise NotImplementedError
 
-    def atomic_features(
-        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor, system: Tensor
-    ) -> Tensor:
+    def atomic_features(self, graph: Graph) -> Tensor:
         """Features of each atom (A, F), from which heads make energies: several, if need be."""
         raise NotImplementedError
 
@@ -105,35 +101,34 @@ class MLIPModel(BaseModel):
         self.energy_name = name
         return None
 
-    def features(self, vectors: Tensor, graph: Graph) -> Tensor:
-        """Features (A, F) of the atoms from the edge vectors (E, 3)."""
-        features = self.atomic_features(
-            vectors, graph.species, graph.centers, graph.neighbors, graph.system
-        )
+    def remove_target(self, name: str) -> None:
+        """As that of the base; a model of :meth:`energies` has nothing left without its one."""
+        if name == self.energy_name:
+            raise DataError(f"'{name}' is the only energy of this model, and cannot be removed")
+        super().remove_target(name)
+
+    def features(self, graph: Graph) -> Tensor:
+        """Features (A, F) of the atoms."""
+        features = self.atomic_features(graph)
         if not torch.jit.is_scripting():
             assert self.num_features is not None
             shape = (len(graph.species), self.num_features)
             check_shape(self, "atomic_features", features, "(A, F)", shape)
         return features
 
-    def predict(
-        self, vectors: Tensor, graph: Graph, targets: Optional[List[str]] = None
-    ) -> Dict[str, Tensor]:
+    def predict(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
         """Raw values of each atom, by target."""
         if self.has_features:
-            results = self.read_out(self.features(vectors, graph), graph.counts, targets)
+            results = self.read_out(self.features(graph), graph.species, targets)
         else:
-            energies = self.energies(
-                vectors, graph.species, graph.centers, graph.neighbors, graph.system
-            )
+            energies = self.energies(graph)
             if not torch.jit.is_scripting():
                 letter = "A" if self.has_atomic_values else "S"
-                size = len(graph.species if self.has_atomic_values else graph.cells)
+                size = len(graph.species if self.has_atomic_values else graph.num_atoms)
                 check_shape(self, "energies", energies, f"({letter},)", (size,))
             if not self.has_atomic_values:
                 # only the sum will be asked for, of which every atom gets the same share
-                num_atoms = torch.bincount(graph.system, minlength=len(graph.cells))
-                energies = (energies / num_atoms)[graph.system]
+                energies = (energies / graph.num_atoms)[graph.system]
             results = {self.energy_name: energies.unsqueeze(1)}
         return results
 
@@ -157,12 +152,4 @@ def _check_hooks(cls: type, num_features: Optional[int]) -> None:
 
 
 class MLIPTrainer(Trainer):
-    """Trains by gradients; an architecture that is not invariant by itself learns it."""
-
-    augment_with_rotations: ClassVar[bool] = False
-    """Whether each structure of each batch is turned at random, with its forces and stress."""
-
-    def transform(self, batch: Batch, generator: torch.Generator) -> Batch:
-        if not self.augment_with_rotations:
-            return batch
-        return rotate(batch, random_rotations(batch.num_systems, generator))
+    """Trains by gradients, as the shared engine does."""

@@ -8,6 +8,8 @@ from metatomic.torch import AtomisticModel
 
 from mt_conformance.inputs import (
     Examples,
+    LabelledTarget,
+    Model,
     SharedFolders,
     Subject,
     new_model,
@@ -15,9 +17,9 @@ from mt_conformance.inputs import (
     subject_of,
 )
 from mt_conformance.providing import not_provided
+from mt_conformance.quick import QUICK, is_quick
 from mt_conformance.regression import FOLDER, kept_checkpoints
 from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, predictor_of
-from mt_shared.contract import ModelInterface
 from mt_shared.registry import installed
 
 HERE = Path(__file__).parent
@@ -42,11 +44,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     unfit = []
+    quick = config.getoption("--conformance-quick")
     for item in items:
         if HERE not in item.path.parents or not isinstance(item, pytest.Function):
             continue
         subject = subject_of(item.callspec.params["subject"])
-        if not _fits(item, subject):
+        left_out = quick and not is_quick(item.path.name, item.originalname)
+        if left_out or not _fits(item, subject):
             unfit.append(item)
         # what the architecture says to fail must fail, and for as long as it says so
         reason = subject.expected_failures.get(item.originalname)
@@ -54,8 +58,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
     config.hook.pytest_deselected(items=unfit)
     fit = [item for item in items if item not in unfit]
-    # the longest first, so that workers end together; in place: pytest keeps its list
-    items[:] = sorted(fit, key=lambda item: item.get_closest_marker("slow") is None)
+    # the longest first, so that workers end together; in one process, what explains most failures.
+    # In place: pytest keeps its list
+    items[:] = sorted(fit, key=place_in_quick if quick else place)
+
+
+def place(item: pytest.Item) -> bool:
+    """By this the tests of the whole suite are sorted."""
+    return item.get_closest_marker("slow") is None
+
+
+def place_in_quick(item: pytest.Item) -> int:
+    """By this the tests of the quick tier are sorted; others, of other suites, come last."""
+    return [*QUICK, item.path.name].index(item.path.name)
 
 
 def _fits(item: pytest.Item, subject: Subject) -> bool:
@@ -71,6 +86,12 @@ def _fits(item: pytest.Item, subject: Subject) -> bool:
 def subject(request: pytest.FixtureRequest) -> Subject:
     """The architecture under test."""
     return subject_of(request.param)
+
+
+@pytest.fixture(scope="session")
+def main(subject: Subject) -> LabelledTarget:
+    """The target that most tests are about."""
+    return subject.main
 
 
 @pytest.fixture(scope="session")
@@ -98,15 +119,13 @@ def runs(subject: Subject, examples: Examples, shared_folders: SharedFolders) ->
 
 
 @pytest.fixture(scope="session")
-def model(subject: Subject) -> ModelInterface:
+def model(subject: Subject) -> Model:
     """A model with random weights, not to be changed."""
     return new_model(subject)
 
 
 @pytest.fixture(scope="session")
-def exported_model(
-    model: ModelInterface, tmp_path_factory: pytest.TempPathFactory
-) -> AtomisticModel:
+def exported_model(model: Model, tmp_path_factory: pytest.TempPathFactory) -> AtomisticModel:
     """The same model, exported to a file and loaded as an engine does."""
     run = Run(tmp_path_factory.mktemp("exported"))
     model.export().save(str(run.model), collect_extensions=str(run.extensions))
@@ -120,7 +139,7 @@ def exported(exported_model: AtomisticModel) -> Predictor:
 
 
 @pytest.fixture(scope="session", params=["module", "exported"])
-def predictor(request: pytest.FixtureRequest, model: ModelInterface) -> Predictor:
+def predictor(request: pytest.FixtureRequest, model: Model) -> Predictor:
     """The model as its class gives it, and as an engine gets it."""
     if request.param == "module":
         return predictor_of(model)

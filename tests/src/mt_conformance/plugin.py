@@ -11,12 +11,18 @@ from mt_conformance.providing import left_out
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("mt-conformance").addoption(
+    group = parser.getgroup("mt-conformance")
+    group.addoption(
         "--architecture",
         action="append",
         default=None,
         metavar="NAME",
         help="test this architecture (may be given several times; default: every installed one)",
+    )
+    group.addoption(
+        "--conformance-quick",
+        action="store_true",
+        help="of the conformance suite, only the tests that find most faults soonest",
     )
 
 
@@ -37,8 +43,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # quoted: the lowest pytest has no public name for it
-def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
-    """Say at the end what the architectures leave out, so that it was not tested."""
+def pytest_terminal_summary(
+    terminalreporter: "pytest.TerminalReporter", config: pytest.Config
+) -> None:
+    """Say at the end what was not tested: beyond the quick tier, and what packages leave out."""
+    if config.getoption("--conformance-quick"):
+        terminalreporter.section("quick tier")
+        names = config.getoption("--architecture") or []
+        name = names[0] if len(names) == 1 else "NAME"
+        terminalreporter.line(
+            "These were the tests that find most faults soonest. The whole suite trains, restarts, "
+            f"fine-tunes and simulates as well: mt conformance {name}"
+        )
     missing = left_out(terminalreporter.getreports("skipped"))
     if missing:
         terminalreporter.section("not provided")

@@ -9,7 +9,7 @@ PREFIX = "not provided: "
 # what a package may leave out while it is not stable, and what that means
 OPTIONAL = {
     "capabilities.yaml": "nothing is refused beforehand, and the suite assumes a potential",
-    "schema-hypers.json": "hypers pass unchecked",
+    "schema-hypers.json": "values of hypers pass unchecked",
     "conformance.py": "the suite trains with the default hypers, which may be slow",
     "checkpoints": "old checkpoints are not tried",
 }

@@ -2,6 +2,9 @@
 
 ``python -m mt_conformance.regression NAME [CHECKPOINT]`` keeps a checkpoint of the current version,
 and writes the values of everything that is kept and has none. What is there is left as it is.
+
+A checkpoint of the shared trainer has averaged weights and a best state: names of parameters are in
+these too, and an upgrade that forgets them is found by no other checkpoint.
 """
 
 import argparse
@@ -15,14 +18,25 @@ import ase
 import numpy as np
 import torch
 
-from mt_conformance.inputs import Subject, abilities, as_dataset, subject_of
+from mt_conformance.inputs import (
+    ENERGY,
+    Model,
+    Subject,
+    abilities,
+    as_dataset,
+    as_labels,
+    extra_inputs,
+    subject_of,
+)
 from mt_conformance.runs import exported_predictor
-from mt_shared.contract import DatasetInfo, ModelInterface, read_checkpoint
+from mt_shared.contract import DatasetInfo, read_checkpoint
 from mt_shared.data import Dataset, TargetLabels
+from mt_shared.engine import Trainer
 
 FOLDER = "checkpoints"
 SEEDED = "seeded"
 """Name of the values of a model with fresh weights."""
+TRAINER_VERSION = "trainer_version"
 
 Values = dict[str, list[Any]]
 
@@ -50,25 +64,29 @@ def kept_values(subject: Subject, name: str) -> Values | None:
 
 def upgraded(subject: Subject, file: Path) -> dict[str, Any]:
     """A checkpoint of any version, brought to the current one."""
-    architecture = subject.architecture
-    checkpoint = architecture.model_class.upgrade_checkpoint(read_checkpoint(file))
-    return architecture.trainer_class.upgrade_checkpoint(checkpoint)
+    checkpoint = subject.model_class.upgrade_checkpoint(read_checkpoint(file))
+    return subject.architecture.trainer_class.upgrade_checkpoint(checkpoint)
 
 
-def kept_model(subject: Subject, file: Path, context: str = "export") -> ModelInterface:
+def kept_model(subject: Subject, file: Path, context: str = "export") -> Model:
     """The model of a kept checkpoint."""
-    model_class = subject.architecture.model_class
-    return model_class.load_checkpoint(upgraded(subject, file), context).eval()
+    return subject.model_class.load_checkpoint(upgraded(subject, file), context).eval()
 
 
-def seeded_model(subject: Subject) -> ModelInterface:
+def seeded_model(subject: Subject) -> Model:
     """A model as a training begins with it, with the hypers of the newest kept checkpoint."""
-    checkpoint = upgraded(subject, list(kept_checkpoints(subject).values())[-1])
+    newest = list(kept_checkpoints(subject).values())[-1]
+    dtype, checkpoint = dtype_of(kept_model(subject, newest)), upgraded(subject, newest)
     # of the kept hypers, not of today's defaults: these may change without a new version
     torch.manual_seed(0)
     info = DatasetInfo.from_dict(checkpoint["dataset_info"])
-    model = subject.architecture.model_class(checkpoint["model_hypers"], info)
-    return model.to(getattr(torch, checkpoint["dtype"])).eval()
+    return subject.model_class(checkpoint["model_hypers"], info).to(dtype).eval()
+
+
+def dtype_of(model: Model) -> torch.dtype:
+    """That of its parameters, or of its buffers where it has none."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return next(each.dtype for each in tensors if each.is_floating_point())
 
 
 def small_structures(atomic_types: tuple[int, ...]) -> list[ase.Atoms]:
@@ -85,10 +103,18 @@ def small_structures(atomic_types: tuple[int, ...]) -> list[ase.Atoms]:
     return [molecule, crystal]
 
 
-def predictions(model: ModelInterface) -> Values:
-    """Energies (S,), forces (A, 3) and the stress (3, 3) of the crystal, as an engine gets them."""
-    structures = small_structures(model.dataset_info.atomic_types)
-    found = exported_predictor(model.export()).gradients(structures)
+def predictions(model: Model) -> Values:
+    """What an engine gets of a model: energies (S,), forces (A, 3) and the stress (3, 3) of the
+    crystal; or the values (S, ..., P) or (A, ..., P) of each target where none is an energy.
+    """
+    info = model.dataset_info
+    structures, predictor = small_structures(info.atomic_types), exported_predictor(model.export())
+    if ENERGY not in info.targets:
+        kinds = {name: target.sample_kind for name, target in info.targets.items()}
+        return {
+            name: predictor.values(structures, name, kind).tolist() for name, kind in kinds.items()
+        }
+    found = predictor.gradients(structures)
     return {
         "energies": found.energies.tolist(),
         "forces": found.forces.tolist(),
@@ -109,7 +135,8 @@ def random_dataset(info: DatasetInfo) -> Dataset:
             random.normal(size=(rows, *target.type.components, target.num_subtargets)),
             {each: random.normal(size=shapes[each]) for each in target.gradients},
         )
-    return as_dataset(structures, labels, "random labels")
+    inputs = as_labels(extra_inputs(info.inputs), structures)
+    return as_dataset(structures, labels, "random labels", inputs)
 
 
 def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
@@ -122,12 +149,7 @@ def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
     folder.mkdir(exist_ok=True)
     written = []
     if checkpoint is not None:
-        version = subject.architecture.model_class.__checkpoint_version__
-        file = folder / f"v{version}.ckpt"
-        if file.exists():
-            raise SystemExit(
-                f"{file} is there already: a released checkpoint is never written again"
-            )
+        file = folder / f"{_free_name(subject, checkpoint)}.ckpt"
         written.append(Path(shutil.copyfile(checkpoint, file)))
     kept = kept_checkpoints(subject)
     # what is fitted in closed form has no fresh weights
@@ -140,6 +162,46 @@ def keep(subject: Subject, checkpoint: Path | None) -> list[Path]:
             file.write_text(json.dumps(predictions(model), indent=1) + "\n", encoding="utf-8")
             written.append(file)
     return written
+
+
+def _free_name(subject: Subject, checkpoint: Path) -> str:
+    """``v1``, or ``v1b`` where a ``v1`` is there that lacks what this one has.
+
+    :raises SystemExit: the checkpoint lacks something, or is kept already
+    """
+    lacking = lacks(subject, checkpoint)
+    if lacking:
+        raise SystemExit(
+            f"{checkpoint} has no {' and no '.join(lacking)}, of which an upgrade has to know the "
+            "names as well: keep one of a training with a validation set and "
+            "'-r architecture.training.ema_decay=0.99', which has ended at least one epoch"
+        )
+    version = f"v{subject.model_class.__checkpoint_version__}"
+    there = {
+        name: file
+        for name, file in kept_checkpoints(subject).items()
+        if version_of(name) == subject.model_class.__checkpoint_version__
+    }
+    trained_by = read_checkpoint(checkpoint).get(TRAINER_VERSION)
+    for name, file in there.items():
+        if read_checkpoint(file).get(TRAINER_VERSION) == trained_by and not lacks(subject, file):
+            raise SystemExit(
+                f"{name}.ckpt is there already, with all that a checkpoint of these versions has: "
+                "a released one is never written again"
+            )
+    letters = ["", *"bcdefghijklmnopqrstuvwxyz"]
+    return next(name for name in (version + letter for letter in letters) if name not in there)
+
+
+def lacks(subject: Subject, checkpoint: Path) -> list[str]:
+    """What a checkpoint of the shared trainer lacks that holds names of parameters."""
+    if not issubclass(subject.architecture.trainer_class, Trainer):
+        return []
+    found = read_checkpoint(checkpoint)
+    # none, where a model was saved by itself
+    trainer = found.get("trainer") or {"average": None}
+    parts = {"averaged weights": trainer["average"], "best state": found["best_state"]}
+    return [what for what, part in parts.items() if part is None]
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Forces and stress as derivatives."""
 
-from toys.breakage import adds, breakage, model
+from toys.breakage import READS_POSITIONS, adds, breakage, model
 from toys.breakages.symmetries import FUNCTIONS
 
 CROSSING = """
@@ -22,7 +22,8 @@ BREAKAGES = [
     breakage(
         "detaches_edges_through_the_boundary",
         model(
-            adds("x - 0.1 * through_the_boundary(vectors.detach(), graph)"), FUNCTIONS + CROSSING
+            adds("x - 0.1 * through_the_boundary(vectors.detach(), graph)", READS_POSITIONS),
+            FUNCTIONS + CROSSING,
         ),
         fails="test_forces_in_a_crystal_are_derivatives",
         says="forces against finite differences",
@@ -31,7 +32,12 @@ BREAKAGES = [
     ),
     breakage(
         "detaches_the_cell",
-        model(adds("x + 0.01 * torch.det(graph.cells.detach())[graph.system].unsqueeze(1)")),
+        model(
+            adds(
+                "x + 0.01 * torch.det(graph.cells.detach())[graph.system].unsqueeze(1)",
+                READS_POSITIONS,
+            )
+        ),
         fails="test_stress_is_a_derivative",
         says="stress against finite differences",
         passes="test_forces_are_derivatives test_forces_in_a_crystal_are_derivatives "
@@ -39,7 +45,7 @@ BREAKAGES = [
     ),
     breakage(
         "is_bound_to_the_origin",
-        model(adds("x + 0.01 * graph.positions[:, :1]")),
+        model(adds("x + 0.01 * graph.positions[:, :1]", READS_POSITIONS)),
         fails="test_net_force_is_zero",
         says="net force on",
         passes="test_forces_are_derivatives test_smooth_at_the_cutoff "
@@ -47,7 +53,10 @@ BREAKAGES = [
     ),
     breakage(
         "pushes_single_atoms",
-        model(adds("x + place(vectors, graph) * float(len(vectors) == 0)"), FUNCTIONS),
+        model(
+            adds("x + place(vectors, graph) * float(len(vectors) == 0)", READS_POSITIONS),
+            FUNCTIONS,
+        ),
         fails="test_single_atom_has_no_forces",
         says="forces on a single atom",
         passes="test_forces_are_derivatives test_net_force_is_zero "

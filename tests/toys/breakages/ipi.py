@@ -16,7 +16,7 @@ BREAKAGES = [
         fails="test_energies_in_ipi",
         says="energy in i-PI",
         also={"test_forces_in_ipi": "forces in i-PI"},
-        passes="test_total_energy_is_kept_in_ipi test_exported.py::test_energies_in_ase[float64]",
+        passes="test_total_energy_is_kept_in_ipi test_exported.py::test_values_in_ase[float64]",
     ),
     breakage(
         "has_forces_that_are_no_derivatives",

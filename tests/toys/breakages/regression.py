@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from toys.breakage import Toy, adds, breakage, keeps_a_checkpoint, model, trainer
+from toys.breakage import Toy, adds, breakage, edited, keeps_a_checkpoint, model, trainer
 
 
 def keeps_its_predictions(toy: Toy) -> None:
@@ -59,5 +59,29 @@ BREAKAGES = [
         fails="test_training_goes_on_from_kept_checkpoints",
         says="no training goes on from checkpoints/v1.ckpt: KeyError: 'momentum'",
         passes="test_kept_checkpoints_predict_the_same test_fresh_model_predicts_the_same",
+    ),
+    breakage(
+        "forgets_the_trainer_when_it_renames",
+        keeps_a_checkpoint("v1.ckpt"),
+        edited("model.py", "self.mix", "self.blend"),
+        model(
+            """
+            __checkpoint_version__ = 2
+
+            @classmethod
+            def checkpoint_upgrades(cls):
+                return {1: renamed}
+        """,
+            """
+            from mt_shared.model import rename_parameters
+
+            def renamed(checkpoint):
+                names = {"pair_features.mix": "pair_features.blend"}
+                return {**rename_parameters(checkpoint, names), "trainer": checkpoint["trainer"]}
+        """,
+        ),
+        fails="test_training_goes_on_from_kept_checkpoints",
+        says="no training goes on from checkpoints/v1.ckpt: CheckpointError: the optimizer",
+        passes="test_kept_checkpoints.py::test_kept_checkpoints_load",
     ),
 ]

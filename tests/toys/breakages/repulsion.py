@@ -1,6 +1,6 @@
 """The option ``zbl``: repulsion of nuclei as a baseline."""
 
-from toys.breakage import breakage, copied, model, trainer
+from toys.breakage import READS_POSITIONS, breakage, copied, model, trainer
 
 
 def predicting(old: str, new: str) -> str:
@@ -32,13 +32,28 @@ BREAKAGES = [
         "detaches_the_repulsion_across_the_boundary",
         model(
             predicting(
-                "self.repulsion(vectors,",
-                "self.repulsion(without_strain(vectors, graph),",
-            ),
+                "self.repulsion(graph)",
+                "self.repulsion(without_strain(graph))",
+            )
+            + READS_POSITIONS,
             """
-            def without_strain(vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+            def without_strain(graph: Graph) -> Graph:
                 periodic = graph.cells.det().abs()[graph.system[graph.centers]] > 0
-                return torch.where(periodic.unsqueeze(1), vectors.detach(), vectors)
+                vectors = graph.vectors
+                return Graph(
+                    torch.where(periodic.unsqueeze(1), vectors.detach(), vectors),
+                    graph.species,
+                    graph.centers,
+                    graph.neighbors,
+                    graph.system,
+                    graph.num_atoms,
+                    graph.inputs,
+                    graph.reverse,
+                    graph.positions,
+                    graph.cells,
+                    graph.pbc,
+                    graph.shifts,
+                )
             """,
         ),
         fails="test_stress_of_the_repulsion_is_a_derivative",

@@ -31,16 +31,18 @@ def forward(
     return results
 
 def vectors(self, systems, name, kind):
-    graph, vectors, slot = graph_from_systems(
-        systems, self.neighbor_list, self.type_to_species, self.num_species
+    inputs = torch.jit.annotate(List[str], [])
+    graph = graph_from_systems(
+        systems, self.neighbor_list, self.type_to_species, inputs, False, False
     )
+    vectors = graph.vectors
     weights = self.pair_features.basis(lengths(vectors)) @ self.mixing[name]
     weights = weights * graph.species[graph.neighbors].unsqueeze(1)
     terms = vectors.unsqueeze(2) * weights.unsqueeze(1)
     zeros = terms.new_zeros((len(graph.species), *terms.shape[1:]))
     values = zeros.index_add(0, graph.centers, terms)
     if kind == "atom":
-        values, samples = values[slot], Labels(["system", "atom"], atom_samples(systems))
+        samples = Labels(["system", "atom"], atom_samples(systems))
     else:
         values = values.new_zeros((len(systems), *values.shape[1:])).index_add(
             0, graph.system, values

@@ -50,7 +50,8 @@ BREAKAGES = [
             """
             def transform(self, batch, generator):
                 noise = random.SystemRandom().random()
-                return replace(batch, vectors=batch.vectors * (1.0 + 1e-6 * noise))
+                vectors = batch.graph.vectors * (1.0 + 1e-6 * noise)
+                return replace(batch, graph=batch.graph._replace(vectors=vectors))
         """,
             "import random\nfrom dataclasses import replace",
         ),
@@ -106,7 +107,8 @@ BREAKAGES = [
         model(
             copied("mt_shared.model.base.BaseModel.forward"),
             copied(
-                "mt_shared.model.outputs.collect", ("values[slot].to(dtype)", "values.to(dtype)")
+                "mt_shared.model.outputs.collect",
+                ("values.to(dtype), Labels", "values.flip(0).to(dtype), Labels"),
             ),
         ),
         fails="test_target_of_atoms",

@@ -16,7 +16,7 @@ from metatomic.torch import System
 from vesin.metatomic import neighbor_lists_for_model
 
 from mt_gap.model import Gap
-from mt_shared.data import Structures, cut_batches
+from mt_shared.data import Structures, cut_batches, systems_from
 
 BATCH_ATOMS = 256
 """Structures are worked on together up to this number of atoms."""
@@ -86,17 +86,7 @@ class Densities:
 
 def systems_of(model: Gap, structures: Structures) -> list[System]:
     """Systems of metatomic with the neighbor list that featomic asks for."""
-    counts = structures.atoms_per_system.tolist()
-    systems = [
-        System(types=types, positions=positions, cell=cell, pbc=pbc)
-        for types, positions, cell, pbc in zip(
-            torch.tensor(structures.types, dtype=torch.int32).split(counts),
-            torch.tensor(structures.positions).split(counts),
-            torch.tensor(structures.periodic_cells),
-            torch.tensor(structures.pbc),
-            strict=True,
-        )
-    ]
+    systems = systems_from(structures)
     # the same unit on both sides: nothing is converted
     for finder in neighbor_lists_for_model("A", model.expansion.calculator, "A", skin=0.0):
         finder.add_neighbor_list(systems)

@@ -115,16 +115,13 @@ class Gap(BaseModel):
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(raw.unsqueeze(1), species)
         if self.repulsion is not None:
-            graph, vectors, slot = graph_from_systems(
-                systems, self.neighbor_list, self.type_to_species, self.num_species
+            graph = graph_from_systems(
+                systems, self.neighbor_list, self.type_to_species, self.input_names, False, False
             )
-            repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
-            # the graph has its atoms sorted by species: slot says where each atom of the systems is
+            repulsion = self.repulsion(graph)
             for name, factor in self.repelled.items():
-                atomic[name] = atomic[name] + factor * repulsion[slot].unsqueeze(1)
-
-        order = torch.arange(len(species), device=species.device)
-        return collect(systems, atomic, outputs, self.property_names, owner, order, selected_atoms)
+                atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
+        return collect(systems, atomic, outputs, self.property_names, owner, selected_atoms)
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of the repulsion; metatomic asks featomic itself for the other one."""

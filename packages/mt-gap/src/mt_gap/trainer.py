@@ -36,7 +36,7 @@ from mt_shared.options import baseline_by_type
 log = logging.getLogger("mt.train")
 
 
-class GapTrainer(TrainerInterface[Gap]):
+class GapTrainer(TrainerInterface[dict[str, Any]]):
     """Fits in one step.
 
     - A restart of a fit that is done has nothing left to do and gives the same model. A fit that

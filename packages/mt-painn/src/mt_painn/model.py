@@ -11,6 +11,7 @@ from metatomic.torch import ModelMetadata
 
 from mt_painn.modules.layers import Message, RadialBasis, Update
 from mt_shared.contract import DatasetInfo
+from mt_shared.data import Graph
 from mt_shared.mlip import MLIPModel
 
 
@@ -49,20 +50,14 @@ class Painn(MLIPModel):
             self.messages.append(Message(num_features, num_radial, has_vectors=layer > 0))
             self.updates.append(Update(num_features, is_last=layer == last))
 
-    def atomic_features(
-        self,
-        vectors: torch.Tensor,
-        species: torch.Tensor,
-        centers: torch.Tensor,
-        neighbors: torch.Tensor,
-        system: torch.Tensor,
-    ) -> torch.Tensor:
+    def atomic_features(self, graph: Graph) -> torch.Tensor:
         """The scalar features (A, F) after the last layer."""
-        basis_ER, directions_E3 = self.basis(vectors)
-        s_AF = self.embedding(species)
+        basis_ER, directions_E3 = self.basis(graph.vectors)
+        s_AF = self.embedding(graph.species)
         # no direction is known before an atom has heard of its neighbors
         v_A3F = torch.zeros_like(s_AF).unsqueeze(1).repeat(1, 3, 1)
+        centers_E, neighbors_E = graph.centers, graph.neighbors
         for message, update in zip(self.messages, self.updates):
-            s_AF, v_A3F = message(s_AF, v_A3F, basis_ER, directions_E3, centers, neighbors)
+            s_AF, v_A3F = message(s_AF, v_A3F, basis_ER, directions_E3, centers_E, neighbors_E)
             s_AF, v_A3F = update(s_AF, v_A3F)
         return s_AF

@@ -53,11 +53,9 @@ class SoapBpnn(BaseModel):
         )
         self.add_targets(dataset_info.targets)
 
-    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
-        """Features (A, F) of the atoms from the edge vectors (E, 3)."""
-        return self.soap_features(
-            vectors, graph.centers, graph.neighbors, graph.species, graph.counts
-        )
+    def features(self, graph: Graph) -> torch.Tensor:
+        """Features (A, F) of the atoms."""
+        return self.soap_features(graph.vectors, graph.centers, graph.neighbors, graph.species)
 
     def make_head(self, name: str, target: TargetInfo) -> Head:
         """A network for each element, or one for all with ``legacy: false``; see ``heads``."""

@@ -8,31 +8,36 @@ import os
 import pickle
 import pickletools
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
+from mt_shared.contract.checkpoint_keys import Checkpoint, CheckpointHeader, check_keys
 from mt_shared.contract.files import whole_file
-from mt_shared.errors import CheckpointError
+from mt_shared.errors import ArchitectureError, CheckpointError
 
 # from the whole checkpoint of one version to that of the next
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 
 FORMAT = "mt-checkpoint"
 
-# what every checkpoint has; model and trainer add the rest
-PARTS = ("format", "architecture", "distribution", "distribution_version")
+# what can be read without running code; nothing else is written
+PLAIN = frozenset({Tensor, str, int, float, bool, type(None)})
+MAPPINGS, SEQUENCES = (dict, OrderedDict), (list, tuple)
 
 # what zipfile and torch say of a file whose bytes are not what was written
 DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, RuntimeError, ValueError)
 
 
 def checkpoint_header(model_class: type) -> dict[str, Any]:
-    """What every checkpoint begins with: the format, and whose it is."""
+    """What every checkpoint begins with: a :class:`CheckpointHeader`."""
     # mt_soap_bpnn.model -> mt-soap-bpnn and soap_bpnn: one rule for all names of a package
     module = model_class.__module__.split(".")[0]
     distribution = module.replace("_", "-")
@@ -54,9 +59,11 @@ def write_checkpoint(
     """Write a checkpoint, whole or not at all.
 
     :param previous: what was at ``path`` before gets this name
+    :raises ArchitectureError: something in it is neither a tensor nor a plain value
     :raises CheckpointError: when the disk is full or the folder cannot be written to
     """
     path = Path(path)
+    _refuse_objects(checkpoint)
     # Into memory first: torch writes archives in pieces, and a full disk would be met as an error
     # of its own that does not say so.
     buffer = io.BytesIO()
@@ -90,9 +97,33 @@ def write_checkpoint(
         ) from error
 
 
+def _refuse_objects(value: Any, place: str = "") -> None:
+    """Refuse what could not be read again, when it is written and not when it is needed."""
+    # exact types: a subclass, such as a number of NumPy's, is stored as an object of its own
+    kind = type(value)
+    if kind in PLAIN:
+        return
+    if kind not in MAPPINGS and kind not in SEQUENCES:
+        raise ArchitectureError(
+            f"the checkpoint cannot be written: '{place}' is a {kind.__module__}.{kind.__name__}, "
+            "and only tensors, numbers, strings, None, and lists and dictionaries of these can be "
+            "read again without running code. get_checkpoint of the model or save_checkpoint of "
+            "the trainer has to turn it into these (to_dict(), .tolist(), str(), .detach())"
+        )
+    parts = list(value.values()) if kind in MAPPINGS else value
+    keys = list(value) if kind in MAPPINGS else range(len(parts))
+    # all at once, for a step in Python for each number of a long history would be felt
+    if PLAIN.issuperset(map(type, chain(keys, parts))):
+        return
+    for key, part in zip(keys, parts):
+        _refuse_objects(key, f"{place}.{key}".lstrip("."))
+        _refuse_objects(part, f"{place}.{key}".lstrip("."))
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint without running anything that is in it (``weights_only=True``).
 
+    :return: of any version, with the keys of :class:`Checkpoint`
     :raises CheckpointError: for a missing, truncated or foreign file, or one that holds code
     """
     path = Path(path)
@@ -120,12 +151,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "one before it (previous.ckpt in the same run folder) or copy it again"
         ) from error
     found = checkpoint if isinstance(checkpoint, dict) else {}
-    lacking = [name for name in PARTS if name not in found]
+    lacking = sorted(CheckpointHeader.__required_keys__ - set(found))
     if lacking or found["format"] != FORMAT:
         raise CheckpointError(
             f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking) or 'its format'}; "
             "expected a file that mt train has written"
         )
+    writer = f"get_checkpoint of '{found['architecture']}' ({found['distribution']})"
+    check_keys(found, Checkpoint, writer, f"'{path}'")
     return found
 
 
@@ -192,6 +225,11 @@ def upgrade_by_version(
 
     :raises CheckpointError: for a checkpoint of a newer version, with what to install
     """
+    if key not in checkpoint:
+        raise CheckpointError(
+            f"the checkpoint lacks '{key}', and so it is not known which upgrades it needs: the "
+            f"class that writes it has to save its __checkpoint_version__ as '{key}'"
+        )
     found = checkpoint[key]
     if found > current:
         raise CheckpointError(

@@ -5,14 +5,12 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import torch
 
 from mt_shared.contract.checkpoints import Versioned
-from mt_shared.contract.model import ModelInterface
-
-Model = TypeVar("Model", bound=ModelInterface)
+from mt_shared.contract.model import HypersType, ModelInterface
 
 
 class Interrupted(Exception):
@@ -31,30 +29,37 @@ class Interrupted(Exception):
 class DryRun:
     """What one training step on the largest batch took, and an epoch by an estimate from it.
 
-    ``peak_memory`` (bytes) is the process's own on a CPU, the allocator's on a GPU.
+    ``peak_memory`` (bytes) is the process's own on a CPU, the allocator's on a GPU. ``num_epochs``
+    is how many the training would take; None where that is not known beforehand.
     """
 
     seconds_per_epoch: float
     peak_memory: int
     steps_per_epoch: int
     largest_batch_atoms: int
+    num_epochs: int | None
 
 
-class TrainerInterface(Versioned, Generic[Model], metaclass=ABCMeta):
-    """Trains the model of its architecture.
+class TrainerInterface(Versioned, Generic[HypersType], metaclass=ABCMeta):
+    """Trains the model of its architecture, which each method gets as ``model``.
 
     :param hypers: the section ``training`` of the architecture, complete and checked
     """
 
     version_key = "trainer_version"
 
-    def __init__(self, hypers: dict[str, Any]):
+    def __init__(self, hypers: HypersType):
         self.hypers = hypers
+
+    @classmethod
+    def trained_class(cls, model_class: type[ModelInterface[Any]]) -> type[ModelInterface[Any]]:
+        """What this trainer trains of an architecture's ``__model__``: by default that itself."""
+        return model_class
 
     @abstractmethod
     def train(
         self,
-        model: Model,
+        model: Any,
         dtype: torch.dtype,
         devices: list[torch.device],
         train_datasets: list[Any],
@@ -68,14 +73,14 @@ class TrainerInterface(Versioned, Generic[Model], metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def save_checkpoint(self, model: Model, path: Path) -> None:
+    def save_checkpoint(self, model: Any, path: Path) -> None:
         """Write model and trainer to a file that a training can be continued from."""
 
     @classmethod
     @abstractmethod
     def load_checkpoint(
-        cls, checkpoint: dict[str, Any], hypers: dict[str, Any], context: str
-    ) -> TrainerInterface[Model]:
+        cls, checkpoint: dict[str, Any], hypers: HypersType, context: str
+    ) -> TrainerInterface[HypersType]:
         """The trainer of a checkpoint of the current version, with these hypers.
 
         :param context: ``restart`` (goes on where it stood) or ``finetune`` (begins anew)
@@ -83,7 +88,7 @@ class TrainerInterface(Versioned, Generic[Model], metaclass=ABCMeta):
 
     def dry_run(
         self,
-        model: Model,
+        model: Any,
         dtype: torch.dtype,
         devices: list[torch.device],
         train_datasets: list[Any],
@@ -101,7 +106,7 @@ class Architecture:
     """
 
     name: str
-    model_class: type[ModelInterface]
+    model_class: type[ModelInterface[Any]]
     trainer_class: type[TrainerInterface[Any]]
     authors: list[tuple[str, str]]
     maintainers: list[tuple[str, str]]

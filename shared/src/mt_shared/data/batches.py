@@ -12,7 +12,7 @@ from functools import cached_property
 
 import torch
 
-from mt_shared.data.graph import Graph, sort_by_species
+from mt_shared.data.graph import Graph, starts_of
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,9 @@ class BatchTarget:
 
 @dataclass(frozen=True)
 class Batch:
-    """One unit of work: a graph, its edge vectors, and its labels."""
+    """One unit of work: a graph and its labels."""
 
     graph: Graph
-    vectors: torch.Tensor  # (E, 3)
     num_atoms: torch.Tensor  # (S,), in the dtype of the vectors
     volumes: torch.Tensor  # (S,) as in Structures.volumes: NaN where a structure has none
     targets: dict[str, BatchTarget]
@@ -66,18 +65,27 @@ class GraphStore:
     """A data set on one device, neighbor lists and baselines already worked in.
 
     Atoms are in the order of the files, and edges hold numbers of atoms within their structure;
-    ``atom_offsets`` and ``edge_offsets`` (S + 1) say where each structure begins.
+    ``atom_offsets`` and ``edge_offsets`` (S + 1) say where each structure begins. What a model does
+    not read (see :class:`mt_shared.data.graph.Graph`) is empty here too.
+
+    :param reverse: (E,) numbers of edges within their structure
+    :param inputs: by name, (S, ..., P) or (A, ..., P)
+    :param inputs_per_atom: whether the rows of an input are atoms
     """
 
-    num_species: int
-    positions: torch.Tensor
     species: torch.Tensor
+    positions: torch.Tensor
     cells: torch.Tensor
+    pbc: torch.Tensor
     volumes: torch.Tensor
     atom_offsets: torch.Tensor
     edges: torch.Tensor
     vectors: torch.Tensor
+    shifts: torch.Tensor
+    reverse: torch.Tensor
     edge_offsets: torch.Tensor
+    inputs: dict[str, torch.Tensor]
+    inputs_per_atom: dict[str, bool]
     targets: dict[str, BatchTarget]
 
     def __len__(self) -> int:
@@ -101,33 +109,44 @@ class GraphStore:
             if isinstance(getattr(self, field.name), torch.Tensor)
         }
         targets = {name: target.to(device) for name, target in self.targets.items()}
-        return replace(self, **moved, targets=targets)
+        inputs = {name: values.to(device) for name, values in self.inputs.items()}
+        return replace(self, **moved, inputs=inputs, targets=targets)
 
     def batch(self, indices: torch.Tensor) -> Batch:
         """The structures of these indices (S,) as one flat batch."""
         num_atoms = self.num_atoms[indices]
         atoms, system = _ranges(self.atom_offsets[indices], num_atoms)
-        order, slot, counts = sort_by_species(self.species[atoms], self.num_species)
-        edges_per_system = self.edge_offsets[indices + 1] - self.edge_offsets[indices]
-        edge_index, edge_system = _ranges(self.edge_offsets[indices], edges_per_system)
-        # The ends of an edge: numbers within its structure, then within the batch in the order of
-        # the structures (+ starts), then in the graph, where atoms are sorted by species (slot).
-        starts = torch.cumsum(num_atoms, 0) - num_atoms
-        edges = slot[self.edges[edge_index] + starts[edge_system].unsqueeze(1)]
-        atoms = atoms[order]
+        num_edges = self.edge_offsets[indices + 1] - self.edge_offsets[indices]
+        edge_index, edge_system = _ranges(self.edge_offsets[indices], num_edges)
+        # from numbers within a structure to numbers within the batch
+        edges = self.edges[edge_index] + starts_of(num_atoms)[edge_system].unsqueeze(1)
+        reverse, shifts = self.reverse, self.shifts
+        if len(reverse) > 0:
+            reverse = reverse[edge_index] + starts_of(num_edges)[edge_system]
+        positions, cells, pbc = self.positions, self.cells, self.pbc
+        if len(positions) > 0:
+            positions, shifts = positions[atoms], shifts[edge_index]
+            cells, pbc = cells[indices], pbc[indices]
         graph = Graph(
-            positions=self.positions[atoms],
-            cells=self.cells[indices],
+            vectors=self.vectors[edge_index],
             species=self.species[atoms],
-            system=system[order],
             # Columns of a matrix: contiguous, since layers gather by them many times.
             centers=edges[:, 0].contiguous(),
             neighbors=edges[:, 1].contiguous(),
-            counts=counts,
+            system=system,
+            num_atoms=num_atoms,
+            inputs={
+                name: values[atoms if self.inputs_per_atom[name] else indices]
+                for name, values in self.inputs.items()
+            },
+            reverse=reverse,
+            positions=positions,
+            cells=cells,
+            pbc=pbc,
+            shifts=shifts,
         )
         return Batch(
             graph=graph,
-            vectors=self.vectors[edge_index],
             num_atoms=num_atoms.to(self.vectors.dtype),
             volumes=self.volumes[indices],
             targets={name: target.subset(indices, atoms) for name, target in self.targets.items()},
@@ -137,8 +156,7 @@ class GraphStore:
 def _ranges(starts: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """All numbers of ranges given by start and length, and for each the range it is of."""
     owner = torch.repeat_interleave(lengths)
-    first = torch.cumsum(lengths, 0) - lengths
-    within = torch.arange(len(owner), device=owner.device) - first[owner]
+    within = torch.arange(len(owner), device=owner.device) - starts_of(lengths)[owner]
     return starts[owner] + within, owner
 
 

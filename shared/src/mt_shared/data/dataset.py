@@ -5,14 +5,18 @@ Letters of shapes: A atoms, S structures, P sub-targets, N samples (S or A).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import SupportsIndex
 
 import numpy as np
+from metatomic.torch import NeighborListOptions
 from numpy.typing import ArrayLike, NDArray
 
-from mt_shared.contract import TargetInfo, target_type_from_dict
+from mt_shared.contract import Scalar, TargetInfo, TargetType, target_type_from_dict
+from mt_shared.data.samples import Sample, make_sample
 from mt_shared.data.structures import Structures
+from mt_shared.errors import DataError
 from mt_shared.options import TargetSpec
 
 # What the status of a structure says of one label.
@@ -24,7 +28,7 @@ VALUES = "values"
 
 @dataclass(frozen=True)
 class TargetLabels:
-    """The labels of one target; NaN where a label is missing.
+    """The labels of one target, or the numbers of one input; NaN where a label is missing.
 
     ``values`` is (N, P) for scalars, (N, 3, ..., P) for Cartesian and (N, M, P) for spherical
     tensors, with a sample per structure or per atom (``sample_kind``). ``gradients`` may hold
@@ -38,6 +42,8 @@ class TargetLabels:
     sample_kind: str = "system"
     unit: str = ""
     gradient_kinds: dict[str, str] = field(default_factory=dict)
+    type: TargetType = field(default_factory=Scalar)
+    quantity: str = ""
 
     @property
     def parts(self) -> dict[str, NDArray[np.float64]]:
@@ -64,13 +70,19 @@ Status = dict[tuple[str, str], NDArray[np.int8]]
 class Dataset:
     """Structures with their labels, as one file or several files gave them.
 
+    It has a sample of each structure: ``dataset[0].system``, ``for sample in dataset``; a
+    ``DataLoader`` or ``Subset`` of torch takes it as it is. Who works on all structures at once
+    takes the arrays.
+
     :param frames: (S,) number of each structure in its file, the first is 0
-    :param extra: what ``extra_data`` of the options asks for, by name
+    :param extra: the inputs that ``extra_data`` of the options asks for, by name
     :param status: (S,) for each target and part (``values``, ``positions``, ``strain``): whether
         the file has the label (``FOUND``), lacks it (``MISSING``) or has NaN (``NOT_FINITE``), or
         the structure cannot have it (``IMPOSSIBLE``: a stress without a volume)
     :param unused_keys: labels in the file that the options do not ask for
     :param notes: what a user should be told before training, one line each
+    :param length_unit: None where the options do not name it
+    :param neighbor_lists: what the systems of samples come with, see ``with_neighbor_lists``
     """
 
     structures: Structures
@@ -82,6 +94,7 @@ class Dataset:
     unused_keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     length_unit: str | None = None
+    neighbor_lists: tuple[NeighborListOptions, ...] = ()
 
     def __post_init__(self) -> None:
         """Read the status off the arrays where the maker did not say it."""
@@ -94,6 +107,13 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.structures.num_systems
+
+    def __getitem__(self, index: SupportsIndex) -> Sample:
+        """One structure, as a system of metatomic, with labels and inputs as tensor maps."""
+        return make_sample(self, index)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return map(self.__getitem__, range(len(self)))
 
     def subset(self, systems: ArrayLike) -> Dataset:
         """The structures of the given indices (not frame numbers), in their order."""
@@ -147,7 +167,30 @@ def gather_labels(datasets: Sequence[Dataset], name: str, target: TargetInfo) ->
             missing = (rows, *shapes[part])
             arrays.append(found[part] if part in found else np.full(missing, np.nan))
         parts[part] = np.concatenate(arrays)
-    return TargetLabels(parts.pop(VALUES), parts, target.sample_kind)
+    return TargetLabels(
+        parts.pop(VALUES), parts, target.sample_kind, type=target.type, quantity=target.quantity
+    )
+
+
+def gather_inputs(
+    datasets: Sequence[Dataset], inputs: Mapping[str, TargetInfo]
+) -> dict[str, NDArray[np.float64]]:
+    """What a model reads of structures (S, ..., P) or atoms (A, ..., P) of all data sets, by name.
+
+    :raises DataError: for a data set that lacks an input, or has it of the other kind
+    """
+    found = {}
+    for name, info in inputs.items():
+        for dataset in datasets:
+            kind = dataset.extra[name].sample_kind if name in dataset.extra else None
+            if kind != info.sample_kind:
+                has = f"has '{name}' of each {kind}" if kind else f"lacks '{name}'"
+                raise DataError(
+                    f"the data set {dataset.source} {has}, which the model reads of each "
+                    f"{info.sample_kind}; give it below extra_data, with its key in the file"
+                )
+        found[name] = np.concatenate([dataset.extra[name].values for dataset in datasets])
+    return found
 
 
 def finite_per_system(

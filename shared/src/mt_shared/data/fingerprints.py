@@ -23,13 +23,13 @@ def array_fingerprint(arrays: Iterable[ArrayLike]) -> str:
 
 
 def dataset_fingerprint(datasets: Iterable[Dataset]) -> str:
-    """A hash of structures and labels, to know them again."""
+    """A hash of structures, labels and inputs, to know them again."""
 
     def arrays() -> Iterator[ArrayLike]:
         for dataset in datasets:
             structures = dataset.structures
             yield from (structures.positions, structures.types, structures.cells, structures.pbc)
-            for name, labels in sorted(dataset.labels.items()):
+            for name, labels in (*sorted(dataset.labels.items()), *sorted(dataset.extra.items())):
                 yield np.frombuffer(name.encode(), dtype=np.uint8)
                 yield labels.values
                 yield from (labels.gradients[part] for part in sorted(labels.gradients))

@@ -13,8 +13,9 @@ import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.batches import BatchTarget, GraphStore
-from mt_shared.data.dataset import Dataset, gather_labels
-from mt_shared.data.neighbors import EdgeLists, neighbor_lists
+from mt_shared.data.dataset import Dataset, gather_inputs, gather_labels
+from mt_shared.data.graph import opposite_edges
+from mt_shared.data.neighbors import neighbor_lists
 from mt_shared.data.structures import Structures, concatenate, offsets_from_counts
 from mt_shared.errors import DataError
 
@@ -60,11 +61,16 @@ def build_store(
     cutoff: float,
     normalization: Mapping[str, Normalization],
     dtype: torch.dtype,
+    reads_positions: bool = False,
+    reads_reverse: bool = False,
 ) -> GraphStore:
     """The structures and the labels of all data sets, with their neighbor lists.
 
     :param normalization: by target; labels become ``(label - composition) / scale``
-    :raises DataError: for an atomic type that ``dataset_info`` does not have
+    :param reads_positions: whether the model reads what this declares in
+        :class:`mt_shared.data.graph.Graph`; so ``reads_reverse``
+    :raises DataError: for an atomic type that ``dataset_info`` does not have, or an input that is
+        missing
     """
     structures = concatenate([dataset.structures for dataset in datasets])
     species = species_of(structures, dataset_info.atomic_types)
@@ -73,6 +79,10 @@ def build_store(
     edge_offsets = offsets_from_counts(np.concatenate([np.diff(part.offsets) for part in lists]))
     edges = np.concatenate([np.stack([part.centers, part.neighbors], axis=1) for part in lists])
     edges = edges.astype(np.int64)
+    shifts = np.concatenate([part.shifts for part in lists])
+    # of the structure of each edge
+    system = np.repeat(np.arange(structures.num_systems), np.diff(edge_offsets))
+    ends = edges + structures.offsets[system][:, None]
 
     targets = {}
     for name, target in dataset_info.targets.items():
@@ -85,26 +95,36 @@ def build_store(
         complete = {part: bool(np.isfinite(array).all()) for part, array in arrays.items()}
         tensors = {part: torch.tensor(array, dtype=dtype) for part, array in arrays.items()}
         targets[name] = BatchTarget(target.per_atom, tensors.pop(""), tensors, complete)
+    inputs = gather_inputs(datasets, dataset_info.inputs)
+
+    reverse = torch.zeros(0, dtype=torch.int64)
+    if reads_reverse:
+        centers, neighbors = torch.from_numpy(ends).T.contiguous()
+        numbers = opposite_edges(centers, neighbors, torch.from_numpy(shifts).long())
+        reverse = numbers - torch.from_numpy(edge_offsets[system])
+    # what is not read is empty
+    if_read = slice(None) if reads_positions else slice(0)
     return GraphStore(
-        num_species=len(dataset_info.atomic_types),
-        positions=torch.tensor(structures.positions, dtype=dtype),
         species=torch.from_numpy(species),
-        cells=torch.tensor(structures.periodic_cells, dtype=dtype),
+        positions=torch.tensor(structures.positions[if_read], dtype=dtype),
+        cells=torch.tensor(structures.periodic_cells[if_read], dtype=dtype),
+        pbc=torch.tensor(structures.pbc[if_read]),
         volumes=torch.tensor(structures.volumes, dtype=dtype),
         atom_offsets=torch.from_numpy(structures.offsets),
         edges=torch.from_numpy(edges),
-        vectors=torch.tensor(_edge_vectors(structures, edges, edge_offsets, lists), dtype=dtype),
+        vectors=torch.tensor(_edge_vectors(structures, ends, shifts, system), dtype=dtype),
+        shifts=torch.tensor(shifts[if_read], dtype=torch.int64),
+        reverse=reverse,
         edge_offsets=torch.from_numpy(edge_offsets),
+        inputs={name: torch.tensor(values, dtype=dtype) for name, values in inputs.items()},
+        inputs_per_atom={name: info.per_atom for name, info in dataset_info.inputs.items()},
         targets=targets,
     )
 
 
 def _edge_vectors(
-    structures: Structures, edges: np.ndarray, edge_offsets: np.ndarray, lists: list[EdgeLists]
+    structures: Structures, ends: np.ndarray, shifts: np.ndarray, system: np.ndarray
 ) -> np.ndarray:
     """(E, 3) in float64: far from the origin, float32 would lose the digits of a distance."""
-    system = np.repeat(np.arange(structures.num_systems), np.diff(edge_offsets))
-    atoms = edges + structures.offsets[system][:, None]
-    vectors = structures.positions[atoms[:, 1]] - structures.positions[atoms[:, 0]]
-    shifts = np.concatenate([part.shifts for part in lists])
+    vectors = structures.positions[ends[:, 1]] - structures.positions[ends[:, 0]]
     return vectors + np.einsum("ea,eab->eb", shifts, structures.periodic_cells[system])

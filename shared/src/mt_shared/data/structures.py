@@ -74,7 +74,8 @@ class Structures:
     def atom_indices(self, systems: ArrayLike) -> NDArray[np.int64]:
         """The rows of all atoms of the given structures, in their order."""
         systems = np.asarray(systems, dtype=np.int64)
-        counts = self.atoms_per_system[systems]
+        # of these alone: a sample is one of maybe a million
+        counts = self.offsets[systems + 1] - self.offsets[systems]
         # All ranges at once: a running number, moved for each structure from where its atoms come
         # to lie to where they are.
         starts = np.cumsum(counts) - counts
@@ -89,7 +90,7 @@ class Structures:
             types=self.types[atoms],
             cells=self.cells[systems],
             pbc=self.pbc[systems],
-            offsets=offsets_from_counts(self.atoms_per_system[systems]),
+            offsets=offsets_from_counts(self.offsets[systems + 1] - self.offsets[systems]),
         )
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mt_shared.contract import TargetInfo
+from mt_shared.contract import DatasetInfo, Scalar, TargetInfo
 from mt_shared.data import (
     Dataset,
+    GraphStore,
     Normalization,
     Structures,
     TargetLabels,
@@ -28,11 +29,12 @@ from mt_shared.data import (
     concatenate,
     cut_batches,
     gather_labels,
+    in_dtype,
     species_of,
 )
-from mt_shared.engine.prediction import sum_over_atoms
+from mt_shared.engine.metrics import divided
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model import Baseline, BaseModel
+from mt_shared.model import Baseline, TrainableModel, sum_over_atoms
 
 SMALLEST_SCALE = 1e-9
 """In the unit of the target, where the composition explains the labels wholly: the rest of the
@@ -51,7 +53,7 @@ def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
 
 
 def fit_baselines(
-    model: BaseModel, names: list[str], datasets: list[Dataset], hypers: dict[str, Any]
+    model: TrainableModel[Any], names: list[str], datasets: list[Dataset], hypers: dict[str, Any]
 ) -> None:
     """Fit the baselines of the targets ``names`` as the hypers say, and leave them in the model."""
     structures = concatenate([dataset.structures for dataset in datasets])
@@ -70,14 +72,14 @@ def fit_baselines(
         set_baseline(model, name, Normalization(composition, scale))
 
 
-def set_baseline(model: BaseModel, name: str, normalization: Normalization) -> None:
+def set_baseline(model: TrainableModel[Any], name: str, normalization: Normalization) -> None:
     """Write a fitted baseline into the buffers of the model."""
     baseline = _baseline(model, name)
     baseline.composition.copy_(torch.from_numpy(normalization.composition))
     baseline.scale.fill_(normalization.scale)
 
 
-def normalizations(model: BaseModel, names: Iterable[str]) -> dict[str, Normalization]:
+def normalizations(model: TrainableModel[Any], names: Iterable[str]) -> dict[str, Normalization]:
     """The baselines that the model holds for these targets."""
     baselines = {name: _baseline(model, name) for name in names}
     return {
@@ -86,7 +88,25 @@ def normalizations(model: BaseModel, names: Iterable[str]) -> dict[str, Normaliz
     }
 
 
-def _baseline(model: BaseModel, name: str) -> Baseline:
+def store_for(
+    model: TrainableModel[Any], datasets: list[Dataset], info: DatasetInfo, dtype: torch.dtype
+) -> GraphStore:
+    """The data sets as the model reads them, its baselines taken off the labels.
+
+    :param info: the targets that are read, of those of the model
+    """
+    return build_store(
+        datasets,
+        info,
+        model.cutoff,
+        normalizations(model, info.targets),
+        dtype,
+        model.reads_positions,
+        model.reads_reverse,
+    )
+
+
+def _baseline(model: TrainableModel[Any], name: str) -> Baseline:
     baseline = model.baselines[name]
     assert isinstance(baseline, Baseline)
     return baseline
@@ -122,8 +142,11 @@ def fit_composition(
 ) -> np.ndarray:
     """Contribution (T, P) of an atom of each species, by least squares in float64.
 
-    :param values: labels (S, P), or (A, P) for a target of each atom; NaN where missing
+    :param values: labels (S, P), or (A, P) for a target of each atom; NaN where missing. Of vectors
+        and other tensors, which an atom alone has none of, the contribution is zero, (T, ..., P)
     """
+    if not isinstance(target.type, Scalar):
+        return np.zeros((num_species, *values.shape[1:]))
     one_hot = np.eye(num_species)[species]
     counts = one_hot if target.per_atom else np.add.reduceat(one_hot, structures.offsets[:-1])
     # What is fixed comes off the labels, and the others are fitted to the rest.
@@ -165,14 +188,14 @@ def fit_scale(
     if not np.isfinite(values).any():
         values = residual
         if not target.per_atom:
-            values = residual / structures.atoms_per_system[:, None]
+            values = divided(residual, structures.atoms_per_system)
     finite = values[np.isfinite(values)]
     if not finite.size:
         return 1.0
     return max(float(np.sqrt(np.mean(finite**2))), SMALLEST_SCALE)
 
 
-def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> None:
+def check_scales(model: TrainableModel[Any], names: list[str], hypers: dict[str, Any]) -> None:
     """Refuse another scale for a target that the model knows: its weights go with its scale."""
     for name in names:
         wanted, scale = _scale_of_options(name, hypers), float(_baseline(model, name).scale)
@@ -186,7 +209,7 @@ def check_scales(model: BaseModel, names: list[str], hypers: dict[str, Any]) -> 
 
 
 def shift_composition(
-    model: BaseModel,
+    model: TrainableModel[Any],
     names: list[str],
     kept_types: Collection[int],
     datasets: list[Dataset],
@@ -220,7 +243,7 @@ def shift_composition(
 
 
 def _composition_errors(
-    model: BaseModel, names: list[str], datasets: list[Dataset], batch_size: int
+    model: TrainableModel[Any], names: list[str], datasets: list[Dataset], batch_size: int
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Label minus prediction (N, P) of each target, and the atoms of each species (N, T)."""
     if not names:
@@ -231,21 +254,20 @@ def _composition_errors(
     device = next(model.parameters()).device
     # The store takes the old composition off the labels in float64. The errors of whole energies
     # would be small differences of large numbers.
-    store = build_store(datasets, replace(info, targets=targets), model.cutoff, old, torch.float64)
-    store = store.to(device)
+    store = store_for(model, datasets, replace(info, targets=targets), torch.float64).to(device)
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in names}
     model.eval()
-    order = torch.arange(len(store))
+    order, num_species = torch.arange(len(store)), len(info.atomic_types)
     for indices in cut_batches(order, store.num_atoms.cpu(), batch_size, None):
         batch = store.batch(indices.to(device))
-        one_hot = torch.nn.functional.one_hot(batch.graph.species, store.num_species)
+        one_hot = torch.nn.functional.one_hot(batch.graph.species, num_species)
         with torch.no_grad():
-            atomic = model.predict(batch.vectors.to(model.dtype), batch.graph, names)
+            raw = model.values(in_dtype(batch.graph, model.dtype), names)
         for name in names:
-            raw, counts = (each.to(torch.float64) for each in (atomic[name], one_hot))
+            counts = one_hot.to(torch.float64)
             if not targets[name].per_atom:
-                raw, counts = (sum_over_atoms(each, batch) for each in (raw, counts))
-            errors = (batch.targets[name].values - raw) * old[name].scale
+                counts = sum_over_atoms(counts, batch.graph)
+            errors = (batch.targets[name].values - raw[name].to(torch.float64)) * old[name].scale
             parts[name].append((errors.cpu().numpy(), counts.cpu().numpy()))
     return {
         name: (np.concatenate([e for e, _ in found]), np.concatenate([c for _, c in found]))

@@ -17,11 +17,15 @@ from mt_shared.errors import UserError
 
 
 def try_largest_batch(
-    store: GraphStore, batches: list[Tensor], step: Callable[[Batch], Tensor]
+    store: GraphStore,
+    batches: list[Tensor],
+    step: Callable[[Batch], Tensor],
+    num_epochs: int,
 ) -> DryRun:
     """Run ``step`` on the batch with the most edges; an epoch is estimated by its edges.
 
     :param step: of the training, which gives the loss
+    :param num_epochs: of the whole training
     :raises UserError: the loss is not finite
     """
     device = store.vectors.device
@@ -41,7 +45,7 @@ def try_largest_batch(
     # Python alone
     step(batch).item()
     seconds = time.perf_counter() - started
-    share = max(len(batch.vectors), 1) / max(int(edges.sum()), 1)
+    share = max(len(batch.graph.vectors), 1) / max(int(edges.sum()), 1)
     # macOS counts bytes here, Linux kilobytes
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -52,4 +56,5 @@ def try_largest_batch(
         peak_memory=memory,
         steps_per_epoch=len(batches),
         largest_batch_atoms=len(batch.graph.species),
+        num_epochs=num_epochs,
     )

@@ -16,7 +16,7 @@ from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Dataset
 from mt_shared.engine.baselines import check_names, check_scales, fit_baselines, shift_composition
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model import BaseModel, add_updates, is_of_update, linear_layers
+from mt_shared.model import TrainableModel, add_updates, is_of_update, linear_layers
 
 SECTION = "architecture.training.finetune"
 HEADS = "heads."
@@ -37,7 +37,7 @@ def trained_info(info: DatasetInfo, datasets: list[Dataset]) -> DatasetInfo:
 
 
 def initialize_model(
-    model: BaseModel,
+    model: TrainableModel[Any],
     info: DatasetInfo,
     old_info: DatasetInfo | None,
     datasets: list[Dataset],
@@ -52,7 +52,8 @@ def initialize_model(
     check_names(hypers, info.targets)
     old_targets = [] if old_info is None else list(old_info.targets)
     # Heads first: what inherits a head inherits its baseline too, and only the others are fitted.
-    # Low-rank layers last: the composition is shifted by what the model predicts without them.
+    # What others inherit from may be removed after that. Low-rank layers last: the composition is
+    # shifted by what the model predicts without them.
     inherit_heads(model, finetune["inherit_heads"], old_targets)
     with_head = {*old_targets, *finetune["inherit_heads"]}
     fit_baselines(model, [name for name in info.targets if name not in with_head], datasets, hypers)
@@ -61,12 +62,32 @@ def initialize_model(
     if old_info is not None:
         kept_types = old_info.atomic_types if finetune["composition"] == "keep" else ()
         shift_composition(model, old, kept_types, datasets, hypers)
+    for name in finetune["remove_targets"]:
+        _check_removal(name, old_targets, info)
+        model.remove_target(name)
     if finetune["method"] == "lora":
         add_low_rank_updates(model, finetune["config"])
 
 
+def _check_removal(name: str, old_targets: list[str], info: DatasetInfo) -> None:
+    """Refuse to remove what is trained, or what is not there."""
+    if name not in old_targets:
+        raise OptionsError(
+            f"{SECTION}.remove_targets: the model to be fine-tuned has no target '{name}'"
+            f"{did_you_mean(name, old_targets)}; it has {', '.join(old_targets) or 'none'}"
+        )
+    if name in info.targets:
+        raise OptionsError(
+            f"{SECTION}.remove_targets: '{name}' has labels in these data, and is trained; leave "
+            "it out of the one or the other"
+        )
+
+
 def log_finetuning(
-    model: BaseModel, info: DatasetInfo, old_info: DatasetInfo | None, finetune: dict[str, Any]
+    model: TrainableModel[Any],
+    info: DatasetInfo,
+    old_info: DatasetInfo | None,
+    finetune: dict[str, Any],
 ) -> None:
     """Log method and size of a fine-tuning, and what a user might not expect of it."""
     if old_info is None or finetune["read_from"] is None:
@@ -82,7 +103,12 @@ def log_finetuning(
     idle = [name for name in model.dataset_info.targets if name not in info.targets]
     if idle:
         keeps_features = all(name.startswith(HEADS) for name in trained)
-        changed = "" if keeps_features else "; what they predict changes with the features below"
+        changed = (
+            ""
+            if keeps_features
+            else "; what they predict changes with the features below, and finetune.remove_targets "
+            "takes them out of the model"
+        )
         log.info(f"No labels of {', '.join(idle)}: heads and baselines stay as they are{changed}")
     random = [
         name
@@ -107,7 +133,9 @@ def log_finetuning(
 # ---- heads of new targets that begin as copies of old ones
 
 
-def inherit_heads(model: BaseModel, inherited: dict[str, str], known: Collection[str]) -> None:
+def inherit_heads(
+    model: TrainableModel[Any], inherited: dict[str, str], known: Collection[str]
+) -> None:
     """Copy head and baseline of an old target into each new one.
 
     :param inherited: the old target by the new one
@@ -120,7 +148,9 @@ def inherit_heads(model: BaseModel, inherited: dict[str, str], known: Collection
             for name in (new, old)
             if name in model.heads
         ]
-        if fault is None and (len(shapes) < 2 or shapes[0] != shapes[1]):
+        if fault is None and len(shapes) < 2:
+            fault = f"this model keeps no heads that '{new}' could inherit from '{old}'"
+        if fault is None and shapes[0] != shapes[1]:
             fault = f"the heads of '{new}' and '{old}' have other layers; give both the same"
         if fault is not None:
             raise OptionsError(f"{SECTION}.inherit_heads: {fault}")
@@ -158,7 +188,9 @@ def differences(ours: TargetInfo, theirs: TargetInfo) -> list[tuple[str, Any, An
 # ---- which parameters train
 
 
-def set_trainable(model: BaseModel, trained: Collection[str], finetune: dict[str, Any]) -> None:
+def set_trainable(
+    model: TrainableModel[Any], trained: Collection[str], finetune: dict[str, Any]
+) -> None:
     """Let the parameters train that the method is for, and freeze the others.
 
     Heads of targets without labels are frozen by every method: weight decay would change them.
@@ -190,7 +222,7 @@ def set_trainable(model: BaseModel, trained: Collection[str], finetune: dict[str
         parameter.requires_grad_(name in chosen)
 
 
-def add_low_rank_updates(model: BaseModel, config: dict[str, Any]) -> None:
+def add_low_rank_updates(model: TrainableModel[Any], config: dict[str, Any]) -> None:
     """Give the linear layers that ``target_modules`` names, or all outside the heads, an update."""
     # heads are small and train whole
     heads = [f"{HEADS}{name}" for name in model.heads]

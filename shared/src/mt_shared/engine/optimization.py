@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
+
+from mt_shared.errors import ArchitectureError
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+
+
+class Optimizer(Protocol):
+    """What the trainer needs of an optimizer; :class:`TorchOptimizer` makes one of torch's."""
+
+    parameters: list[torch.nn.Parameter]
+    """What it changes."""
+
+    learning_rate: float
+    """Of the next step: the trainer sets it before each."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
+
+    def step(self) -> None:
+        """Change the parameters by their gradients; those without one have a gradient of zero."""
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values for the checkpoint."""
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`, for the same parameters."""
 
 
 class Adam:
@@ -23,10 +49,12 @@ class Adam:
 
     The steps are those of ``torch.optim``, which the tests compare them with; but that imports the
     compiler of torch (``torch._dynamo`` and sympy) with the first optimizer that is made, which
-    takes as long as importing torch itself. And here ``m`` and ``v`` are flat vectors of all
-    parameters: a few calls a step instead of a few for each parameter.
+    takes as long as importing torch itself. What ``torch.optim`` calls for a step, one kernel for
+    all parameters, is called here too; where torch has none, a few for lists of them. ``m`` and
+    ``v`` are parts of flat vectors of all parameters, as a checkpoint has them.
 
-    A parameter that no label of a batch reaches has a gradient of zero there.
+    A parameter that no label of a batch reaches has a gradient of zero there; one that none has
+    reached in any batch stays as it is, whatever the weight decay.
 
     :param decoupled: whether weight decay shrinks the weights directly (AdamW), or adds to ``g``
     """
@@ -46,6 +74,12 @@ class Adam:
         flat = torch.cat([parameter.detach().flatten() for parameter in self.parameters])
         self.mean = torch.zeros_like(flat)
         self.square = torch.zeros_like(flat)
+        self._kernel = _fused_kernel(self.parameters, weight_decay, decoupled)
+        # what the kernel is given: for each parameter its part of the vectors, and the step
+        self._means, self._squares = self._parts(self.mean), self._parts(self.square)
+        self._step = torch.zeros((), dtype=torch.float32, device=flat.device)
+        # whether a parameter has ever had a gradient
+        self._reached = [False] * len(self.parameters)
 
     def zero_grad(self) -> None:
         for parameter in self.parameters:
@@ -54,25 +88,50 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         self.num_steps += 1
-        parts = []
-        for parameter in self.parameters:
-            part = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            if self.weight_decay and not self.decoupled:
-                part = part.add(parameter, alpha=self.weight_decay)
-            parts.append(part.flatten())
-        gradient = torch.cat(parts)
-        self.mean.lerp_(gradient, 1 - BETAS[0])
-        self.square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
+        for index, parameter in enumerate(self.parameters):
+            self._reached[index] = self._reached[index] or parameter.grad is not None
+        chosen = [index for index, reached in enumerate(self._reached) if reached]
+        parameters: list[Tensor] = [self.parameters[index] for index in chosen]
+        gradients = [
+            torch.zeros_like(parameter) if parameter.grad is None else parameter.grad.contiguous()
+            for parameter in parameters
+        ]
+        means = [self._means[index] for index in chosen]
+        squares = [self._squares[index] for index in chosen]
+        if self._kernel is None:
+            self._step_by_calls(parameters, gradients, means, squares)
+            return
+        steps = [self._step.fill_(self.num_steps)] * len(parameters)
+        self._kernel(parameters, gradients, means, squares, [], steps, lr=self.learning_rate)
+
+    def _step_by_calls(
+        self,
+        parameters: list[Tensor],
+        gradients: list[Tensor],
+        means: list[Tensor],
+        squares: list[Tensor],
+    ) -> None:
+        """What the kernel does, in calls that every torch has for every device and dtype."""
+        if self.weight_decay and self.decoupled:
+            torch._foreach_mul_(parameters, 1 - self.learning_rate * self.weight_decay)
+        elif self.weight_decay:
+            decays = torch._foreach_mul(parameters, self.weight_decay)
+            gradients = list(torch._foreach_add(gradients, decays))
+        torch._foreach_lerp_(means, gradients, 1 - BETAS[0])
+        torch._foreach_mul_(squares, BETAS[1])
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - BETAS[1])
         # both means begin at zero, which makes them too small in the first steps
         mean_bias = 1 - BETAS[0] ** self.num_steps
         square_bias = 1 - BETAS[1] ** self.num_steps
-        deviation = self.square.sqrt().div_(math.sqrt(square_bias)).add_(EPSILON)
-        change = (self.mean / deviation).mul_(self.learning_rate / mean_bias)
-        sizes = [parameter.numel() for parameter in self.parameters]
-        for parameter, part in zip(self.parameters, change.split(sizes)):
-            if self.decoupled and self.weight_decay:
-                parameter.mul_(1 - self.learning_rate * self.weight_decay)
-            parameter.sub_(part.view_as(parameter))
+        deviations = torch._foreach_sqrt(squares)
+        torch._foreach_div_(deviations, math.sqrt(square_bias))
+        torch._foreach_add_(deviations, EPSILON)
+        torch._foreach_addcdiv_(parameters, means, deviations, -self.learning_rate / mean_bias)
+
+    def _parts(self, flat: Tensor) -> list[Tensor]:
+        """Of a vector of all parameters a view for each, in its shape."""
+        parts = flat.split([parameter.numel() for parameter in self.parameters])
+        return [part.view(parameter.shape) for part, parameter in zip(parts, self.parameters)]
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
@@ -89,6 +148,83 @@ class Adam:
         self.num_steps, self.learning_rate = state["num_steps"], state["learning_rate"]
         self.mean.copy_(state["mean"])
         self.square.copy_(state["square"])
+        self._reached = [bool(square.any()) for square in self._squares]
+
+
+def _fused_kernel(
+    parameters: list[torch.nn.Parameter], weight_decay: float, decoupled: bool
+) -> Callable[..., None] | None:
+    """Torch's kernel for a step of all parameters; None where it is missing or refuses them.
+
+    It is private to torch, so that any version may take it away or change how it is called.
+    """
+    kernel = getattr(torch, "_fused_adamw_" if decoupled else "_fused_adam_", None)
+    kinds = {(parameter.dtype, parameter.device) for parameter in parameters}
+    # it goes through memory without a look at strides
+    if kernel is None or len(kinds) > 1 or not all(each.is_contiguous() for each in parameters):
+        return None
+    settings = {"beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON, "weight_decay": weight_decay}
+    fused = partial(kernel, **settings, amsgrad=False, maximize=False)
+    ((dtype, device),) = kinds
+    trial = [[torch.zeros(1, dtype=dtype, device=device)] for _ in range(4)]
+    try:
+        fused(*trial, [], [torch.ones((), device=device, dtype=torch.float32)], lr=0.0)
+    except (NotImplementedError, RuntimeError, TypeError):
+        return None
+    return fused
+
+
+class TorchOptimizer:
+    """The trainer's view of an optimizer of torch, such as a hook ``make_optimizer`` gives.
+
+    The first group of parameters has the learning rate of the trainer, and the others keep their
+    ratio to it. ``step`` is called without a closure, which rules out ``torch.optim.LBFGS``.
+
+    :raises ArchitectureError: if the first group has a learning rate of zero
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer):
+        self.optimizer = optimizer
+        self.parameters = [each for group in optimizer.param_groups for each in group["params"]]
+        rates = [float(group["lr"]) for group in optimizer.param_groups]
+        if rates[0] == 0:
+            raise ArchitectureError(
+                "the first group of parameters of the optimizer has a learning rate of zero, to "
+                "which the others have no ratio: give it the hyper 'learning_rate', or put another "
+                "group first"
+            )
+        self._ratios = [rate / rates[0] for rate in rates]
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        for group, ratio in zip(self.optimizer.param_groups, self._ratios):
+            group["lr"] = ratio * rate
+
+    def zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+
+    def step(self) -> None:
+        for parameter in self.parameters:
+            # torch passes over what has no gradient, and then its means do not decay
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self.optimizer.step()
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values for the checkpoint."""
+        return self.optimizer.state_dict()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """The inverse of :meth:`state`, but for the settings: those of the options are obeyed."""
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({**state, "param_groups": groups})
+        # of the last step: an epoch may be interrupted between it and its line in the log
+        self.learning_rate = float(state["param_groups"][0]["lr"])
 
 
 class Schedule:

@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from mt_shared.contract import DatasetInfo
-from mt_shared.data import Dataset, TargetLabels, build_store, cut_batches, sort_by_species
-from mt_shared.engine.prediction import sum_over_atoms
-from mt_shared.model import ZBL, BaseModel, edge_gradient, position_gradient, strain_gradient
+from mt_shared.data import Dataset, TargetLabels, build_store, cut_batches
+from mt_shared.model import (
+    ZBL,
+    TrainableModel,
+    differentiable,
+    energy_gradients,
+    sum_over_atoms,
+)
 
 # In heavy elements an atom has a dozen neighbors at the distance of a bond: some 100 MB.
 MAX_ATOMS = 50_000
 
 
-def without_repulsion(model: BaseModel, datasets: list[Dataset]) -> list[Dataset]:
+def without_repulsion(model: TrainableModel[Any], datasets: list[Dataset]) -> list[Dataset]:
     """The data sets with what is left for the model to learn, where it has a repulsion.
 
     Values and gradients of every energy change; a label that is missing stays NaN. All that looks
@@ -30,7 +36,7 @@ def without_repulsion(model: BaseModel, datasets: list[Dataset]) -> list[Dataset
         return datasets
     # a copy on the CPU, in float64 as always: labels are numpy's
     zbl = copy.deepcopy(model.repulsion).cpu()
-    info = replace(model.dataset_info, targets={})
+    info = replace(model.dataset_info, targets={}, inputs={})
     rest = []
     for dataset in datasets:
         # little memory at a time
@@ -51,19 +57,14 @@ def _repulsion_of(zbl: ZBL, dataset: Dataset, info: DatasetInfo) -> dict[str, np
     """
     # neighbors within the longest bond are few: the model's own lists would take much more memory
     store = build_store([dataset], info, zbl.reach, {}, torch.float64)
-    batch = store.batch(torch.arange(len(store)))
-    graph, vectors = batch.graph, batch.vectors.requires_grad_()
-    atoms = zbl(vectors, graph.species, graph.centers, graph.neighbors)
-    on_edges = edge_gradient(atoms, vectors, create_graph=False)
-    atoms, vectors = atoms.detach().unsqueeze(1), vectors.detach()
-    # The batch has its atoms sorted by species, labels have them as in the file: slot is where
-    # each atom of the file went.
-    _, slot, _ = sort_by_species(store.species, store.num_species)
+    graph = differentiable(store.batch(torch.arange(len(store))).graph)
+    atoms = zbl(graph).unsqueeze(1)
+    gradients = energy_gradients(atoms, graph, ("positions", "strain"), create_graph=False)
+    atoms = atoms.detach()
     return {
-        "atom": atoms[slot].numpy(),
-        "system": sum_over_atoms(atoms, batch).numpy(),
-        "positions": position_gradient(on_edges, batch)[slot].numpy(),
-        "strain": strain_gradient(on_edges, vectors, batch).numpy(),
+        "atom": atoms.numpy(),
+        "system": sum_over_atoms(atoms, graph).numpy(),
+        **{name: gradient.numpy() for name, gradient in gradients.items()},
     }
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from mt_shared.contract import DatasetInfo, Spherical, TargetInfo
 from mt_shared.data import Batch
+from mt_shared.errors import ArchitectureError
 
 
 def random_rotations(number: int, generator: torch.Generator) -> Tensor:
@@ -26,17 +28,31 @@ def random_rotations(number: int, generator: torch.Generator) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def rotate(batch: Batch, rotations: Tensor) -> Batch:
-    """The batch with each structure turned by its rotation (S, 3, 3), labels included."""
-    rotations = rotations.to(batch.vectors)
+def rotate(batch: Batch, rotations: Tensor, info: DatasetInfo) -> Batch:
+    """The batch with each structure turned by its rotation (S, 3, 3), inputs and labels included.
+
+    :param info: of what kind the inputs and the targets of the batch are
+    :raises ArchitectureError: one of them is a spherical tensor
+    """
     graph = batch.graph
+    rotations = rotations.to(graph.vectors)
     by_atom = rotations[graph.system]
-    by_edge = by_atom[graph.centers]
+
+    def turn(values: Tensor, name: str, kind: TargetInfo) -> Tensor:
+        return _turn_tensor(values, by_atom if kind.per_atom else rotations, name, kind)
+
     turned = graph._replace(
-        positions=_turn(graph.positions, by_atom),
-        # cell vectors are rows, hence the transpose
-        cells=graph.cells @ rotations.transpose(1, 2),
+        vectors=_turn(graph.vectors, by_atom[graph.centers]),
+        inputs={
+            name: turn(values, name, info.inputs[name]) for name, values in graph.inputs.items()
+        },
     )
+    if len(graph.positions) > 0:
+        turned = turned._replace(
+            positions=_turn(graph.positions, by_atom),
+            # cell vectors are rows, hence the transpose
+            cells=graph.cells @ rotations.transpose(1, 2),
+        )
     targets = {}
     for name, target in batch.targets.items():
         gradients = dict(target.gradients)
@@ -45,10 +61,24 @@ def rotate(batch: Batch, rotations: Tensor) -> Batch:
         if "strain" in gradients:
             # a tensor of rank two: one rotation for each of its axes
             gradients["strain"] = rotations @ gradients["strain"] @ rotations.transpose(1, 2)
-        targets[name] = replace(target, gradients=gradients)
-    return replace(batch, graph=turned, vectors=_turn(batch.vectors, by_edge), targets=targets)
+        values = turn(target.values, name, info.targets[name])
+        targets[name] = replace(target, values=values, gradients=gradients)
+    return replace(batch, graph=turned, targets=targets)
 
 
 def _turn(vectors: Tensor, rotations: Tensor) -> Tensor:
     """``R v`` for each vector (N, 3)."""
     return torch.einsum("nab,nb->na", rotations, vectors)
+
+
+def _turn_tensor(values: Tensor, rotations: Tensor, name: str, kind: TargetInfo) -> Tensor:
+    """A rotation for each Cartesian axis of values (N, 3, ..., P)."""
+    if isinstance(kind.type, Spherical):
+        raise ArchitectureError(
+            f"a trainer with augment_with_rotations cannot turn '{name}', which is a spherical "
+            "tensor; give it as a Cartesian one"
+        )
+    for axis in range(1, 1 + len(kind.type.components)):
+        moved = torch.einsum("nab,nb...->na...", rotations, values.movedim(axis, 1))
+        values = moved.movedim(1, axis)
+    return values

@@ -6,6 +6,7 @@ The state lies in a run folder as ``latest.ckpt``, the one before it as ``previo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,13 +16,16 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from mt_shared.contract import write_checkpoint
-from mt_shared.data import GraphStore
-from mt_shared.engine.loss import Loss
+from mt_shared.data import Batch, GraphStore
 from mt_shared.engine.metrics import Metric
-from mt_shared.engine.optimization import Adam, Schedule
-from mt_shared.model import BaseModel
+from mt_shared.engine.optimization import Optimizer, Schedule
+from mt_shared.engine.prediction import Prediction
+from mt_shared.errors import CheckpointError
+from mt_shared.model import TrainableModel
 
 StateDict = dict[str, Tensor]
+Parameters = dict[str, torch.nn.Parameter]
+LossFunction = Callable[[dict[str, Prediction], Batch], Tensor]
 
 
 @dataclass
@@ -50,14 +54,16 @@ class Training:
     """A training that runs: its data, its model, and everything that changes with each step.
 
     :param metrics: their factors turn the model's raw numbers into their units
+    :param trained: names of the optimizer's parameters, in its order
     """
 
-    model: BaseModel
+    model: TrainableModel[Any]
     train: GraphStore
     val: GraphStore
-    loss: Loss
+    loss: LossFunction
     metrics: list[Metric]
-    optimizer: Adam
+    optimizer: Optimizer
+    trained: list[str]
     schedule: Schedule
     average: AveragedModel | None
     seed: int
@@ -66,10 +72,12 @@ class Training:
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
-    def evaluated_model(self) -> BaseModel:
+    def evaluated_model(self) -> TrainableModel[Any]:
         """The model that is validated and kept: with averaged weights where there are any."""
+        if self.average is None:
+            return self.model
         # torch's wrapper says no more than Module
-        return self.model if self.average is None else cast(BaseModel, self.average.module)
+        return cast(TrainableModel[Any], self.average.module)
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
@@ -77,6 +85,7 @@ class Training:
             "seed": self.seed,
             **vars(self.position),
             "optimizer": self.optimizer.state(),
+            "trained": self.trained,
             "schedule": self.schedule.state(),
             "average": None if self.average is None else dict(self.average.state_dict()),
             "best_epoch": self.best.epoch,
@@ -105,6 +114,24 @@ class Training:
         torch.set_rng_state(state["random"])
         if state["random_cuda"]:
             torch.cuda.set_rng_state_all(state["random_cuda"])
+
+
+def in_saved_order(trained: Parameters, state: dict[str, Any]) -> Parameters:
+    """The parameters that train, in the order in which a saved optimizer has its numbers.
+
+    :raises CheckpointError: they are other ones than those of the checkpoint
+    """
+    # checkpoints from before the names were saved have them in the order of the model
+    names = state["trained"] if "trained" in state else list(trained)
+    gone, new = sorted(set(names) - set(trained)), sorted(set(trained) - set(names))
+    if gone or new:
+        raise CheckpointError(
+            f"the optimizer in the checkpoint has trained {', '.join(gone[:3]) or 'less'}, and is "
+            f"to train {', '.join(new[:3]) or 'less'} now: either other targets have labels than "
+            "before, or an upgrade has renamed parameters by other means than "
+            "mt_shared.model.rename_parameters"
+        )
+    return {name: trained[name] for name in names}
 
 
 def write_rotating(checkpoint: dict[str, Any], folder: Path) -> Path:

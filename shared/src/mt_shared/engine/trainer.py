@@ -8,15 +8,23 @@ import math
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mt_shared.contract import DatasetInfo, DryRun, Interrupted, TrainerInterface, write_checkpoint
-from mt_shared.data import Batch, Dataset, build_store, cut_batches, epoch_batches
-from mt_shared.engine.baselines import normalizations
+from mt_shared.contract import (
+    DatasetInfo,
+    DryRun,
+    Interrupted,
+    ModelInterface,
+    TargetInfo,
+    TrainerInterface,
+    write_checkpoint,
+)
+from mt_shared.data import Batch, Dataset, cut_batches, epoch_batches
+from mt_shared.engine.baselines import normalizations, store_for
 from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.finetuning import (
     initialize_model,
@@ -24,53 +32,118 @@ from mt_shared.engine.finetuning import (
     set_trainable,
     trained_info,
 )
+from mt_shared.engine.first_call import check_first_call
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import EpochErrors, metrics_of, selection_metric
-from mt_shared.engine.optimization import Adam, Schedule
+from mt_shared.engine.optimization import Adam, Optimizer, Schedule, TorchOptimizer
 from mt_shared.engine.prediction import Prediction, predict
 from mt_shared.engine.report import Report
 from mt_shared.engine.repulsion import without_repulsion
+from mt_shared.engine.rotations import random_rotations, rotate
 from mt_shared.engine.signals import StopRequest
-from mt_shared.engine.state import Best, Position, Training, write_rotating
-from mt_shared.errors import ArchitectureError, UserError
-from mt_shared.model import BaseModel
-from mt_shared.options import engine_defaults
+from mt_shared.engine.state import (
+    Best,
+    LossFunction,
+    Position,
+    Training,
+    in_saved_order,
+    write_rotating,
+)
+from mt_shared.errors import UserError
+from mt_shared.model import TrainableModel, adapted_class
+from mt_shared.options import complete_engine_hypers
 
 log = logging.getLogger("mt.train")
 
 
-class Trainer(TrainerInterface[BaseModel]):
-    """Trains by gradients. Subclasses change single steps through the hooks, never their order."""
+class Trainer(TrainerInterface[dict[str, Any]]):
+    """Trains by gradients. Subclasses change single steps through the hooks, never their order.
+
+    A model needs to be no more than a :class:`~mt_shared.model.trainable.TrainableModel`, which any
+    ``ModelInterface`` is made by an adapter.
+
+    :param hypers: what it lacks has the default of the engine
+    """
 
     __checkpoint_version__ = 1
 
+    augment_with_rotations: ClassVar[bool] = False
+    """Whether :meth:`transform` turns each structure of each batch at random, with its labels: for
+    a model that is not invariant by itself."""
+
     def __init__(self, hypers: dict[str, Any]):
-        super().__init__(hypers)
+        super().__init__(complete_engine_hypers(hypers))
         self.context = "new"
         self._saved: dict[str, Any] | None = None
         self._old_info: DatasetInfo | None = None
         self._training: Training | None = None
+        self.info: DatasetInfo | None = None
+        """Of what is trained: the targets that the data have labels of, and the inputs."""
+
+    @classmethod
+    def trained_class(cls, model_class: type[ModelInterface[Any]]) -> type[ModelInterface[Any]]:
+        """The author's class, or an adapter around it where it only has ``forward``."""
+        trainable = issubclass(model_class, TrainableModel)
+        return model_class if trainable else adapted_class(model_class)
 
     # ---- hooks
 
+    def make_loss(self, targets: dict[str, TargetInfo]) -> LossFunction:
+        """Hook: the loss of a batch, a function of predictions and batch; by default, what the
+        option ``loss`` says.
+
+        :param targets: those that the data have labels of, with the gradients that have some
+        """
+        per_structure = tuple(self.hypers["per_structure_targets"])
+        return Loss(loss_terms(self.hypers["loss"], targets, per_structure))
+
+    def make_optimizer(
+        self, parameters: dict[str, torch.nn.Parameter]
+    ) -> Optimizer | torch.optim.Optimizer:
+        """Hook: what makes the steps; by default, Adam or AdamW by the option ``optimizer``.
+
+        :param parameters: all that train, by their names in the model; after a restart in the order
+            that they had before it
+        """
+        is_adamw = self.hypers["optimizer"] == "adamw"
+        rate, decay = self.hypers["learning_rate"], self.hypers["weight_decay"]
+        return Adam(parameters.values(), rate, decay, is_adamw)
+
     def transform(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Hook: augment a batch of the training, at random but by this generator."""
-        return batch
+        if not self.augment_with_rotations:
+            return batch
+        assert self.info is not None, "a batch comes from a training"
+        rotations = random_rotations(len(batch.num_atoms), generator)
+        return rotate(batch, rotations, self.info)
 
-    def predict(self, model: BaseModel, batch: Batch) -> dict[str, Prediction]:
+    def predict(self, model: TrainableModel[Any], batch: Batch) -> dict[str, Prediction]:
         """Hook: the predictions that the loss compares with the labels."""
         return predict(model, batch, training=True)
 
-    def after_backward(self, model: BaseModel) -> None:
+    def after_backward(self, model: TrainableModel[Any]) -> None:
         """Hook: change the gradients before the optimizer's step; by default, clip their norm."""
         if self.hypers["gradient_clip_norm"] is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), self.hypers["gradient_clip_norm"])
+
+    def after_epoch(self, model: TrainableModel[Any], results: dict[str, float]) -> None:
+        """Hook: at the end of an epoch, after its validation and before its checkpoint.
+
+        :param results: the numbers of its line, such as ``val energy RMSE``
+        """
+
+    def extra_state(self) -> dict[str, Any]:
+        """Hook: what else a restart has to know, as tensors and plain values."""
+        return {}
+
+    def load_extra_state(self, state: dict[str, Any]) -> None:
+        """Hook: the inverse of :meth:`extra_state`, before the training goes on."""
 
     # ---- training
 
     def train(
         self,
-        model: BaseModel,
+        model: TrainableModel[Any],
         dtype: torch.dtype,
         devices: list[torch.device],
         train_datasets: list[Dataset],
@@ -85,6 +158,7 @@ class Trainer(TrainerInterface[BaseModel]):
             while run.position.epoch < self.hypers["num_epochs"] and not self._stagnates(run):
                 self._train_epoch(run, stop, folder)
                 self._end_epoch(run)
+                self.after_epoch(run.model, run.history[-1])
                 report.epoch(run.history[-1])
                 if self._is_due(run):
                     self._save(run, folder)
@@ -96,26 +170,29 @@ class Trainer(TrainerInterface[BaseModel]):
 
     def dry_run(
         self,
-        model: BaseModel,
+        model: TrainableModel[Any],
         dtype: torch.dtype,
         devices: list[torch.device],
         train_datasets: list[Dataset],
         val_datasets: list[Dataset],
     ) -> DryRun:
         run = self._prepare(model, dtype, devices[0], train_datasets, val_datasets)
-        batches = self._batches(run, 0)
-        return try_largest_batch(run.train, batches, lambda batch: self._step(run, batch)[1])
+        generator = torch.Generator().manual_seed(run.seed % 2**63)
+
+        def step(batch: Batch) -> Tensor:
+            return self._step(run, self.transform(batch, generator))[1]
+
+        return try_largest_batch(run.train, self._batches(run, 0), step, self.hypers["num_epochs"])
 
     def _prepare(
         self,
-        model: BaseModel,
+        model: TrainableModel[Any],
         dtype: torch.dtype,
         device: torch.device,
         train_datasets: list[Dataset],
         val_datasets: list[Dataset],
     ) -> Training:
         """Everything that is done once: baselines, neighbor lists, optimizer, saved state."""
-        self._check_hypers()
         hypers = self.hypers
         model.to(device=device, dtype=dtype)
         # The order matters. The repulsion comes off the labels before anything looks at them:
@@ -129,28 +206,35 @@ class Trainer(TrainerInterface[BaseModel]):
             initialize_model(model, info, self._old_info, train_datasets, hypers)
         set_trainable(model, info.targets, hypers["finetune"])
         log_finetuning(model, info, self._old_info, hypers["finetune"])
-        normalization = normalizations(model, info.targets)
+        check_first_call(model, train_datasets[0], info, dtype)
         train, val = (
-            build_store(datasets, info, model.cutoff, normalization, dtype).to(device)
+            store_for(model, datasets, info, dtype).to(device)
             for datasets in (train_datasets, val_datasets or [train_datasets[0].subset([])])
         )
-        per_structure = tuple(hypers["per_structure_targets"])
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        is_adamw = hypers["optimizer"] == "adamw"
+        self.info = info
+        trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+        if self._saved is not None:
+            trained = in_saved_order(trained, self._saved["trainer"])
+        optimizer = self.make_optimizer(trained)
+        if isinstance(optimizer, torch.optim.Optimizer):
+            optimizer = TorchOptimizer(optimizer)
         average = None
         if hypers["ema_decay"] is not None:
             mean = get_ema_multi_avg_fn(hypers["ema_decay"])
             average = AveragedModel(model, multi_avg_fn=mean)
+        normalization = normalizations(model, info.targets)
+        per_structure = tuple(hypers["per_structure_targets"])
         run = Training(
             model=model,
             train=train,
             val=val,
-            loss=Loss(loss_terms(hypers["loss"], info.targets, per_structure)),
+            loss=self.make_loss(info.targets),
             metrics=[
                 replace(metric, factor=metric.factor * normalization[metric.target].scale)
                 for metric in metrics_of(info.targets, info.length_unit, per_structure)
             ],
-            optimizer=Adam(trained, hypers["learning_rate"], hypers["weight_decay"], is_adamw),
+            optimizer=optimizer,
+            trained=list(trained),
             schedule=Schedule(hypers),
             average=average,
             seed=torch.initial_seed(),
@@ -160,19 +244,12 @@ class Trainer(TrainerInterface[BaseModel]):
         self._training = run
         return run
 
-    def _check_hypers(self) -> None:
-        # a package without a schema gets its own defaults alone
-        lacking = [name for name in engine_defaults() if name not in self.hypers]
-        if lacking:
-            raise ArchitectureError(
-                f"{type(self).__name__} trains by the shared engine, and lacks hypers of it: "
-                f"{', '.join(lacking[-3:])} and so on. They come to a package whose "
-                'schema-hypers.json has "$ref": "urn:mt-shared:engine:1" in its section training'
-            )
-
     def _restore(self, run: Training) -> None:
         assert self._saved is not None
         run.load_state(self._saved["trainer"], self._saved["best_state"])
+        # checkpoints from before there was this hook do not have it
+        if "extra" in self._saved["trainer"]:
+            self.load_extra_state(self._saved["trainer"]["extra"])
         if run.position.epoch >= self.hypers["num_epochs"]:
             log.info(
                 f"Nothing is left to train: {run.position.epoch} epochs are done, and num_epochs "
@@ -288,17 +365,17 @@ class Trainer(TrainerInterface[BaseModel]):
     def _save(self, run: Training, folder: Path) -> Path:
         return write_rotating(self._checkpoint(run.model), folder)
 
-    def _checkpoint(self, model: BaseModel) -> dict[str, Any]:
+    def _checkpoint(self, model: TrainableModel[Any]) -> dict[str, Any]:
         assert self._training is not None, "save_checkpoint comes after train"
         return {
             **model.get_checkpoint(),
             "best_state": self._training.best.state,
             "trainer_version": self.__checkpoint_version__,
             "trainer_hypers": copy.deepcopy(self.hypers),
-            "trainer": self._training.state(),
+            "trainer": {**self._training.state(), "extra": self.extra_state()},
         }
 
-    def save_checkpoint(self, model: BaseModel, path: Path) -> None:
+    def save_checkpoint(self, model: TrainableModel[Any], path: Path) -> None:
         """The state of the training and the best model, whole or not at all."""
         write_checkpoint(self._checkpoint(model), path)
 

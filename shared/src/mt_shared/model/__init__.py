@@ -3,30 +3,40 @@
 Heads, baselines, repulsion of nuclei, growth by new types, low-rank updates, and derivatives.
 """
 
+from mt_shared.model.adapted import AdaptedModel, adapted_class
 from mt_shared.model.base import BaseModel
 from mt_shared.model.baseline import Baseline
-from mt_shared.model.derivatives import edge_gradient, position_gradient, strain_gradient
+from mt_shared.model.derivatives import differentiable, energy_gradients
+from mt_shared.model.elements import ElementModules
 from mt_shared.model.growth import Places
 from mt_shared.model.heads import Head
 from mt_shared.model.lora import add_updates, is_of_update, linear_layers
-from mt_shared.model.outputs import collect
+from mt_shared.model.outputs import collect, sum_over_atoms
+from mt_shared.model.renaming import rename_parameters
 from mt_shared.model.shapes import check_shape
-from mt_shared.model.species import SpeciesLinear
+from mt_shared.model.species import SpeciesLinear, sort_by_species
+from mt_shared.model.trainable import TrainableModel
 from mt_shared.model.zbl import ZBL
 
 __all__ = [
     "ZBL",
+    "AdaptedModel",
     "BaseModel",
     "Baseline",
+    "ElementModules",
     "Head",
     "Places",
     "SpeciesLinear",
+    "TrainableModel",
+    "adapted_class",
     "add_updates",
     "check_shape",
     "collect",
-    "edge_gradient",
+    "differentiable",
+    "energy_gradients",
     "is_of_update",
     "linear_layers",
-    "position_gradient",
-    "strain_gradient",
+    "rename_parameters",
+    "sort_by_species",
+    "sum_over_atoms",
 ]

@@ -5,8 +5,7 @@ heads, baselines, outputs and export are here, checkpoints in ``persistence``. L
 A atoms, E edges, F features, P sub-targets, S systems, T atomic types.
 """
 
-import inspect
-from typing import Any, ClassVar, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorMap
@@ -20,33 +19,34 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
-from mt_shared.contract import DatasetInfo, Scalar, TargetInfo, metadata_from_dict
-from mt_shared.data import Graph, graph_from_systems
-from mt_shared.errors import DataError
+from mt_shared.contract import DatasetInfo, Scalar, TargetInfo
+from mt_shared.data import Graph, graph_from_systems, short_name
+from mt_shared.errors import DataError, did_you_mean
 from mt_shared.model.baseline import Baseline
 from mt_shared.model.heads import Head
-from mt_shared.model.outputs import collect
+from mt_shared.model.lora import merged_copy
+from mt_shared.model.outputs import collect, sum_over_atoms
 from mt_shared.model.persistence import PersistentModel
 from mt_shared.model.shapes import ANY, check_shape
-from mt_shared.model.zbl import ZBL, repulsion_factor, zbl_of
+from mt_shared.model.zbl import repulsion_factor, zbl_of
 
 LAST_LAYER = "mt::aux::{}_last_layer_features"
 
 
 class BaseModel(PersistentModel):
-    """A model whose predictions depend on positions through the edges within a cutoff.
+    """A model of the edges within a cutoff, whose features become targets by heads.
 
     A subclass calls ``super().__init__``, builds its network, and then :meth:`add_targets`. Its
     hooks are :meth:`features` and :meth:`make_head`; in TorchScript a hook must be defined by the
-    concrete class, and ``super()`` is unknown.
+    concrete class, and ``super()`` is unknown. A model that reads positions as well declares it:
+    ``reads_positions = True``, see :class:`~mt_shared.model.trainable.TrainableModel`.
 
     :param cutoff: radius of the neighborhood, in the unit of length of the data
     :param zbl: whether the repulsion of nuclei is a baseline of the energies
     """
 
-    __jit_unused_properties__: ClassVar[List[str]] = ["dtype"]
     property_names: Dict[str, str]
-    repelled: Dict[str, float]
+    input_names: List[str]
     type_to_species: Tensor
 
     def __init__(
@@ -59,29 +59,18 @@ class BaseModel(PersistentModel):
         type_to_species = torch.zeros(max(self.atomic_types) + 1, dtype=torch.int64)
         type_to_species[self.atomic_types] = torch.arange(self.num_species)
         self.register_buffer("type_to_species", type_to_species, persistent=False)
-        self.heads = torch.nn.ModuleDict()
-        self.baselines = torch.nn.ModuleDict()
-        self.repulsion: Optional[ZBL] = zbl_of(dataset_info, self.cutoff) if zbl else None
-        # energies to which the repulsion is added, and the factor that brings it to their unit
-        self.repelled = {}
+        self.input_names = list(dataset_info.inputs)
+        if zbl:
+            self.repulsion = zbl_of(dataset_info, self.cutoff)
         self.has_atomic_values = True
         self.per_atom: Dict[str, bool] = {}
         self.outputs: Dict[str, ModelOutput] = {}
         self.property_names = {}
 
-    def __init_subclass__(cls) -> None:
-        """TorchScript reads the annotations of the concrete class alone: give it the inherited."""
-        # without them it could not tell the type of an empty dictionary
-        super().__init_subclass__()
-        annotations: Dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            annotations.update(inspect.get_annotations(base))
-        cls.__annotations__ = annotations
-
     # ---- hooks of the concrete class
 
-    def features(self, vectors: Tensor, graph: Graph) -> Tensor:
-        """Features (A, F) of the atoms, in the graph's order, from the edge vectors (E, 3)."""
+    def features(self, graph: Graph) -> Tensor:
+        """Features (A, F) of the atoms."""
         raise NotImplementedError
 
     def make_head(self, name: str, target: TargetInfo) -> Optional[Head]:
@@ -114,7 +103,30 @@ class BaseModel(PersistentModel):
             self.outputs[name] = ModelOutput(
                 unit=target.unit, sample_kind=sample_kind, description=target.description
             )
-            self.property_names[name] = "energy" if target.is_energy else name.split("::")[-1]
+            self.property_names[name] = "energy" if target.is_energy else short_name(name)
+
+    def remove_target(self, name: str) -> None:
+        """Forget a target: head, baseline and outputs.
+
+        :raises DataError: the model has no such target, or no energy left for its repulsion
+        """
+        if name not in self.baselines:
+            raise DataError(
+                f"the model has no target '{name}' to remove{did_you_mean(name, self.baselines)}; "
+                f"it has {', '.join(self.baselines)}"
+            )
+        if list(self.repelled) == [name]:
+            raise DataError(
+                f"'{name}' is the only energy of a model with a repulsion of nuclei (zbl), and "
+                "cannot be removed"
+            )
+        for parts in (self.heads, self.baselines, self.repelled, self.per_atom):
+            if name in parts:
+                del parts[name]
+        for output in (name, LAST_LAYER.format(name)):
+            if output in self.outputs:
+                del self.outputs[output], self.property_names[output]
+        self.dataset_info = self.dataset_info.without(name)
 
     def _add_features(self, name: str, description: str) -> None:
         self.outputs[name] = ModelOutput(sample_kind="atom", description=description)
@@ -122,32 +134,37 @@ class BaseModel(PersistentModel):
 
     # ---- prediction
 
-    def predict(
-        self, vectors: Tensor, graph: Graph, targets: Optional[List[str]] = None
-    ) -> Dict[str, Tensor]:
-        """Raw values of each atom, before scale and composition, in the graph's order.
+    def predict(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
+        """Raw values of each atom, before scale and composition.
 
-        :param vectors: (E, 3) edge vectors
         :param targets: heads of others are left out; None: all
         :return: for each target (A, P) under its name, and features (A, F)
         """
-        features = self.features(vectors, graph)
+        features = self.features(graph)
         if not torch.jit.is_scripting():
             check_shape(self, "features", features, "(A, F)", (len(graph.species), ANY))
-        return self.read_out(features, graph.counts, targets)
+        return self.read_out(features, graph.species, targets)
 
     def read_out(
-        self, features: Tensor, counts: List[int], targets: Optional[List[str]] = None
+        self, features: Tensor, species: Tensor, targets: Optional[List[str]] = None
     ) -> Dict[str, Tensor]:
-        """What the heads make of features (A, F) of atoms sorted by species."""
+        """What the heads make of features (A, F) of atoms of these species (A,)."""
         results: Dict[str, Tensor] = {"feature": features}
         for name, head in self.heads.items():
             if targets is None or name in targets:
-                last_layer, values = head(features, counts)
+                last_layer, values = head(features, species)
                 # LAST_LAYER once more: TorchScript does not see the globals of a module
                 results["mt::aux::" + name + "_last_layer_features"] = last_layer
                 results[name] = values
         return results
+
+    def values(self, graph: Graph, targets: List[str]) -> Dict[str, Tensor]:
+        """Raw values of targets: (A, P), or their sums (S, P) over the atoms of each structure."""
+        atomic = self.predict(graph, targets)
+        return {
+            name: atomic[name] if self.per_atom[name] else sum_over_atoms(atomic[name], graph)
+            for name in targets
+        }
 
     def forward(
         self,
@@ -158,20 +175,23 @@ class BaseModel(PersistentModel):
         """Predictions as metatomic wants them."""
         if selected_atoms is not None and not self.has_atomic_values:
             raise ValueError("this model gives energies of whole systems: no atoms can be selected")
-        graph, vectors, slot = graph_from_systems(
-            systems, self.neighbor_list, self.type_to_species, self.num_species
+        graph = graph_from_systems(
+            systems,
+            self.neighbor_list,
+            self.type_to_species,
+            self.input_names,
+            self.reads_positions,
+            self.reads_reverse,
         )
-        atomic = self.predict(vectors, graph)
+        atomic = self.predict(graph)
         # From here on in float64: energies of whole structures have more digits than float32.
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(atomic[name], graph.species)
         if self.repulsion is not None:
-            repulsion = self.repulsion(vectors, graph.species, graph.centers, graph.neighbors)
+            repulsion = self.repulsion(graph)
             for name, factor in self.repelled.items():
                 atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
-        return collect(
-            systems, atomic, outputs, self.property_names, graph.system, slot, selected_atoms
-        )
+        return collect(systems, atomic, outputs, self.property_names, graph.system, selected_atoms)
 
     def supported_outputs(self) -> Dict[str, ModelOutput]:
         """Each target, the features, and the features before each target's last layer."""
@@ -180,6 +200,13 @@ class BaseModel(PersistentModel):
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The one neighbor list that :meth:`forward` reads."""
         return [self.neighbor_list]
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        """The inputs of the data that the model was made for."""
+        return {
+            name: ModelOutput(unit=info.unit, sample_kind=info.sample_kind)
+            for name, info in self.dataset_info.inputs.items()
+        }
 
     # ---- export
 
@@ -194,8 +221,8 @@ class BaseModel(PersistentModel):
             dtype=str(self.dtype).removeprefix("torch."),
         )
         if metadata is None:
-            metadata = metadata_from_dict(self.metadata)
-        return AtomisticModel(self.without_updates().eval(), metadata, capabilities)
+            metadata = self.metadata
+        return AtomisticModel(merged_copy(self).eval(), metadata, capabilities)
 
     def interaction_range(self) -> float:
         """How far away an atom can matter: the cutoff, unless messages travel further."""

@@ -3,7 +3,7 @@
 Letters of shapes: A atoms, F features, P sub-targets, T atomic types.
 """
 
-from typing import List, Optional, Tuple
+from typing import Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -27,11 +27,11 @@ class Head(torch.nn.Module):
             self.hidden = HiddenLayer(num_features, num_species)
         self.linear = SpeciesLinear(num_features, num_outputs, num_species, bias=False)
 
-    def forward(self, features: Tensor, counts: List[int]) -> Tuple[Tensor, Tensor]:
-        """Last-layer features (A, F) and values (A, P) of atoms sorted by species."""
+    def forward(self, features: Tensor, species: Tensor) -> Tuple[Tensor, Tensor]:
+        """Last-layer features (A, F) and values (A, P) from features (A, F) and species (A,)."""
         if self.hidden is not None:
-            features = self.hidden(features, counts)
-        return features, self.linear(features, counts)
+            features = self.hidden(features, species)
+        return features, self.linear(features, species)
 
 
 class HiddenLayer(torch.nn.Module):
@@ -41,5 +41,5 @@ class HiddenLayer(torch.nn.Module):
         super().__init__()
         self.linear = SpeciesLinear(num_features, num_features, num_species, bias=False)
 
-    def forward(self, features: Tensor, counts: List[int]) -> Tensor:
-        return torch.nn.functional.silu(self.linear(features, counts))
+    def forward(self, features: Tensor, species: Tensor) -> Tensor:
+        return torch.nn.functional.silu(self.linear(features, species))

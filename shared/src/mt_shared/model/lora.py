@@ -9,9 +9,11 @@ Letters of shapes: I features in, O features out, R rank. A layer with weights f
 has an update for each as well.
 """
 
+import copy
 import math
 import re
 from collections.abc import Iterable, Iterator
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ from torch.nn.utils import parametrize
 
 from mt_shared.model.species import SpeciesLinear
 
+Model = TypeVar("Model", bound=torch.nn.Module)
 State = dict[str, Tensor]
 LinearLayer = torch.nn.Linear | SpeciesLinear
 
@@ -74,9 +77,17 @@ def add_updates(layers: Iterable[LinearLayer], rank: int, alpha: float) -> None:
         parametrize.register_parametrization(layer, "weight", update)
 
 
-def has_updates(model: torch.nn.Module) -> bool:
-    """Whether a layer of the model has one."""
-    return any(isinstance(module, LowRank) for module in model.modules())
+def merged_copy(model: Model) -> Model:
+    """A copy whose updates are in its weights, as TorchScript wants it."""
+    plain = copy.deepcopy(model)
+    for module in list(plain.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            # torch would take the updates out of the class, which is that of the other model too
+            weight = cast(Tensor, module.weight).detach()
+            module.__class__ = parametrize.type_before_parametrizations(module)
+            del module.parametrizations
+            module.weight = torch.nn.Parameter(weight)
+    return plain
 
 
 def is_of_update(parameter_name: str) -> bool:

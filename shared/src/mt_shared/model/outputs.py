@@ -1,4 +1,4 @@
-"""metatensor objects at the border of a model. TorchScript reads this file.
+"""Sums over atoms, and metatensor objects at the border of a model. TorchScript reads this file.
 
 Letters of shapes: A atoms, S systems, P properties.
 """
@@ -10,6 +10,8 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System
 from torch import Tensor
 
+from mt_shared.data import Graph
+
 
 def collect(
     systems: List[System],
@@ -17,32 +19,28 @@ def collect(
     outputs: Dict[str, ModelOutput],
     property_names: Dict[str, str],
     owners: Tensor,
-    slot: Tensor,
     selected_atoms: Optional[Labels],
 ) -> Dict[str, TensorMap]:
     """The outputs that were asked for, from the values of the atoms, in the dtype of the systems.
 
-    :param atomic: (A, P) by output, in an order of the model's own
-    :param owners: (A,) the system of each atom in that order
-    :param slot: (A,) the place in that order of each atom in the order of the systems
+    :param atomic: (A, P) by output
+    :param owners: (A,) the system of each atom
     """
     dtype = systems[0].positions.dtype
     samples = atom_samples(systems)
     selected = selection(samples, selected_atoms)
     if selected is not None:
         samples = samples[selected]
-        slot = slot[selected]
-        owners = owners[slot]
+        owners = owners[selected]
 
     results: Dict[str, TensorMap] = {}
     for name, output in outputs.items():
         values = atomic[name]
+        if selected is not None:
+            values = values[selected]
         if output.sample_kind == "atom":
-            values, labels = values[slot].to(dtype), Labels(["system", "atom"], samples)
+            values, labels = values.to(dtype), Labels(["system", "atom"], samples)
         else:
-            # a sum over all atoms needs no order, and the gradient of one takes long
-            if selected is not None:
-                values = values[slot]
             totals = torch.zeros(
                 (len(systems), values.shape[1]), dtype=values.dtype, device=values.device
             )
@@ -51,6 +49,12 @@ def collect(
             values, labels = totals.to(dtype), Labels(["system"], numbers.unsqueeze(1))
         results[name] = single_block(values, labels, property_names[name])
     return results
+
+
+def sum_over_atoms(values: Tensor, graph: Graph) -> Tensor:
+    """Sums (S, P) over the atoms of each structure of values (A, P)."""
+    zeros = values.new_zeros((len(graph.num_atoms), values.shape[1]))
+    return zeros.index_add(0, graph.system, values)
 
 
 def atom_samples(systems: List[System]) -> Tensor:

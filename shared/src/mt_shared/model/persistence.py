@@ -2,44 +2,46 @@
 
 import copy
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Dict, List, Tuple, TypeVar
+from typing import Any, Dict, List, Optional, Tuple, TypeVar
 
 import torch
+from metatomic.torch import ModelMetadata
 
 from mt_shared.contract import (
+    BaseModelCheckpoint,
     DatasetInfo,
-    ModelInterface,
     TargetInfo,
+    check_keys,
     checkpoint_header,
+    metadata_from_dict,
     metadata_to_dict,
-    write_checkpoint,
 )
+from mt_shared.errors import DataError
 from mt_shared.model.growth import Places, places_of_types, take_over
-from mt_shared.model.lora import add_saved_updates, has_updates, merged_state
+from mt_shared.model.lora import add_saved_updates, merged_state
+from mt_shared.model.trainable import TrainableModel
 
 Model = TypeVar("Model", bound="PersistentModel")
 
 
-class PersistentModel(ModelInterface):
+class PersistentModel(TrainableModel[Dict[str, Any]]):
     """A model that outlives its training: what can be said of it without knowing what it predicts.
 
     A concrete class is made from its hypers and ``DatasetInfo`` alone.
     """
 
-    def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
-        super().__init__(hypers, dataset_info)
-        self.metadata = metadata_to_dict(self.__default_metadata__)
+    def __init__(
+        self,
+        hypers: Dict[str, Any],
+        dataset_info: DatasetInfo,
+        metadata: Optional[ModelMetadata] = None,
+    ):
+        super().__init__(hypers, dataset_info, metadata)
         self.atomic_types: List[int] = list(dataset_info.atomic_types)
         # In the order in which the model learnt them. A checkpoint is built again in the same
         # steps, since an architecture may order its numbers by them.
         self.type_groups: List[List[int]] = [self.atomic_types]
         self.num_species = len(self.atomic_types)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The dtype of the parameters."""
-        return next(self.parameters()).dtype
 
     def add_targets(self, targets: Dict[str, TargetInfo]) -> None:
         """Build what each target needs that the model does not have yet."""
@@ -53,6 +55,11 @@ class PersistentModel(ModelInterface):
         What the larger model predicts for structures of the old types is what this one predicts.
         """
         merged = self.dataset_info.union(dataset_info)
+        if merged.inputs != self.dataset_info.inputs:
+            raise DataError(
+                f"the data have the inputs {sorted(dataset_info.inputs)}, and the model was made "
+                f"for {sorted(self.dataset_info.inputs)}; train a new model"
+            )
         if merged.atomic_types != self.dataset_info.atomic_types:
             return self._extended(merged.atomic_types).restart(dataset_info)
         self.dataset_info = merged
@@ -88,20 +95,17 @@ class PersistentModel(ModelInterface):
             "model_version": self.__checkpoint_version__,
             "model_hypers": copy.deepcopy(self.hypers),
             "dataset_info": self.dataset_info.to_dict(),
-            "metadata": copy.deepcopy(self.metadata),
+            "metadata": metadata_to_dict(self.metadata),
             "type_groups": copy.deepcopy(self.type_groups),
             "dtype": str(self.dtype).removeprefix("torch."),
             "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
             "best_state": None,
         }
 
-    def save_checkpoint(self, path: Path) -> None:
-        """Write :meth:`get_checkpoint`, whole or not at all."""
-        write_checkpoint(self.get_checkpoint(), path)
-
     @classmethod
     def load_checkpoint(cls: "type[Model]", checkpoint: Dict[str, Any], context: str) -> Model:
         """The last state for ``restart``, the best one for ``finetune`` and ``export``."""
+        check_keys(checkpoint, BaseModelCheckpoint, f"get_checkpoint of {cls.__name__}")
         make: Any = cls
         first, *later = checkpoint["type_groups"]
         info = DatasetInfo.from_dict(checkpoint["dataset_info"])
@@ -109,7 +113,7 @@ class PersistentModel(ModelInterface):
         model.to(dtype=getattr(torch, checkpoint["dtype"]))
         for group in later:
             model = model._extended(tuple(sorted([*model.atomic_types, *group])))
-        model.metadata = checkpoint["metadata"]
+        model.metadata = metadata_from_dict(checkpoint["metadata"])
         best = checkpoint["best_state"] if context != "restart" else None
         state = checkpoint["state"] if best is None else best
         # A restart goes on with the updates it had; everybody else gets a plain model.
@@ -119,10 +123,3 @@ class PersistentModel(ModelInterface):
             state = merged_state(state)
         model.load_state_dict(state)
         return model
-
-    def without_updates(self: Model) -> Model:
-        """A copy whose low-rank updates are in its weights, as TorchScript wants it."""
-        if not has_updates(self):
-            return copy.deepcopy(self)
-        device = next(self.parameters()).device
-        return self.load_checkpoint(self.get_checkpoint(), "export").to(device)

@@ -1,12 +1,10 @@
 """Layers with their own weights for each atomic species.
 
-Atoms come sorted by species: the first counts[0] atoms are of species 0, and so on.
-
 Legend: A atoms, T species, I features in, O features out.
 """
 
 import math
-from typing import Optional
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -14,6 +12,22 @@ from torch import Tensor
 # Up to this many products an atom, computing the layers of all species and choosing one takes
 # less time than the calls for each species would.
 _CHEAP = 16384
+
+
+def sort_by_species(species: Tensor, num_species: int) -> Tuple[Tensor, Tensor, List[int]]:
+    """Order of the atoms by species, where each atom went, and how many each species has.
+
+    :param species: (A,) int64
+    :return: ``order`` (A,) with ``sorted = x[order]``, ``slot`` (A,) with ``x = sorted[slot]``,
+        and the counts, one for each of ``num_species``
+    """
+    # stable: the same structures give the same sums to the last bit
+    order = torch.argsort(species, stable=True)
+    # the inverse permutation, by assignment: a second argsort would take longer
+    slot = torch.empty_like(order)
+    slot[order] = torch.arange(len(order), device=order.device)
+    counts: List[int] = torch.bincount(species, minlength=num_species).tolist()
+    return order, slot, counts
 
 
 class SpeciesLinear(torch.nn.Module):
@@ -41,38 +55,47 @@ class SpeciesLinear(torch.nn.Module):
         for parameter in self.parameters():
             torch.nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, x_AI: Tensor, counts: list[int]) -> Tensor:
-        """(A, I) -> (A, O)."""
-        if not self.is_cheap and self.num_species > 1:
-            return self._one_by_one(x_AI, counts)
-        # the layers of all species: (A, T O)
-        bias: Optional[Tensor] = self.bias
-        if bias is not None:
-            bias = bias.flatten()
-        y_ATO = torch.nn.functional.linear(x_AI, self.weight.flatten(0, 1), bias)
-        return self._choose(y_ATO, counts) if self.num_species > 1 else y_ATO
+    def forward(self, x_AI: Tensor, species_A: Tensor) -> Tensor:
+        """(A, I) -> (A, O), atoms in any order."""
+        if self.num_species > 1 and not self.is_cheap:
+            order, slot, counts = sort_by_species(species_A, self.num_species)
+            return self.by_counts(x_AI[order], counts)[slot]
+        y_ATO = self._of_all_species(x_AI)
+        return self._choose(y_ATO, species_A) if self.num_species > 1 else y_ATO
 
-    def _choose(self, y_ATO: Tensor, counts: list[int]) -> Tensor:
-        """Of the layers of all species, that of each atom."""
-        # Seen as (A T, O), row a T + t has what the layer of species t makes of atom a. The sizes
-        # are given to repeat_interleave, which would wait for a GPU to learn them.
-        num_atoms, device = y_ATO.shape[0], y_ATO.device
-        labels = torch.arange(self.num_species, device=device)
-        sizes = torch.tensor(counts, device=device)
-        species_A = labels.repeat_interleave(sizes, output_size=num_atoms)
-        rows_A = torch.arange(num_atoms, device=device) * self.num_species + species_A
-        return y_ATO.view(-1, self.out_features).index_select(0, rows_A)
-
-    def _one_by_one(self, x_AI: Tensor, counts: list[int]) -> Tensor:
+    def by_counts(self, x_AI: Tensor, counts: List[int]) -> Tensor:
+        """(A, I) -> (A, O) of atoms that are sorted: the first counts[0] are of species 0, ..."""
+        if self.num_species == 1:
+            return self._of_all_species(x_AI)
+        if self.is_cheap:
+            # the sizes are given, which repeat_interleave would wait for a GPU to learn
+            num_atoms, device = x_AI.shape[0], x_AI.device
+            labels = torch.arange(self.num_species, device=device)
+            sizes = torch.tensor(counts, device=device)
+            species_A = labels.repeat_interleave(sizes, output_size=num_atoms)
+            return self._choose(self._of_all_species(x_AI), species_A)
         # unbind, because the gradient of each indexing would be as large as all weights
         weights = self.weight.unbind(0)
-        results: list[Tensor] = []
+        results: List[Tensor] = []
         for species, x in enumerate(x_AI.split_with_sizes(counts)):
             bias: Optional[Tensor] = self.bias
             if bias is not None:
                 bias = bias[species]
             results.append(torch.nn.functional.linear(x, weights[species], bias))
         return torch.cat(results)
+
+    def _of_all_species(self, x_AI: Tensor) -> Tensor:
+        """The layers of all species, (A, T O)."""
+        bias: Optional[Tensor] = self.bias
+        if bias is not None:
+            bias = bias.flatten()
+        return torch.nn.functional.linear(x_AI, self.weight.flatten(0, 1), bias)
+
+    def _choose(self, y_ATO: Tensor, species_A: Tensor) -> Tensor:
+        """Of the layers of all species, that of each atom."""
+        # seen as (A T, O), row a T + t has what the layer of species t makes of atom a
+        rows_A = torch.arange(y_ATO.shape[0], device=y_ATO.device) * self.num_species + species_A
+        return y_ATO.view(-1, self.out_features).index_select(0, rows_A)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, num_species={self.num_species}"

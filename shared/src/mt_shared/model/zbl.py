@@ -11,7 +11,7 @@ from ase.data import covalent_radii
 from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import conversion
+from mt_shared.data import Graph, conversion
 from mt_shared.errors import OptionsError
 from mt_shared.model.baseline import Float64Module
 
@@ -95,21 +95,17 @@ class ZBL(Float64Module):
     def _keep(self, name: str, values: Tensor) -> None:
         self.register_buffer(name, values, persistent=False)
 
-    def forward(
-        self, vectors: Tensor, species: Tensor, centers: Tensor, neighbors: Tensor
-    ) -> Tensor:
-        """The repulsion energy of each atom (A,) in float64: half of that of each of its pairs.
-
-        The edges (E,) are those of a full list, in which each pair is there twice.
-        """
+    def forward(self, graph: Graph) -> Tensor:
+        """The repulsion energy of each atom (A,) in float64: half of that of each of its pairs."""
         # Few of the pairs within a cutoff are as near as a bond. Which ones is no matter of
         # derivatives: at the outer radius the energy goes to zero with five of them.
-        near = torch.nonzero((vectors.detach() ** 2).sum(1) < self.reach**2)[:, 0]
-        atoms = centers[near]
-        pairs = species[atoms] * self.num_species + species[neighbors[near]]
-        distances = torch.linalg.vector_norm(vectors[near].to(torch.float64), dim=1)
+        near = torch.nonzero((graph.vectors.detach() ** 2).sum(1) < self.reach**2)[:, 0]
+        atoms = graph.centers[near]
+        species = graph.species
+        pairs = species[atoms] * self.num_species + species[graph.neighbors[near]]
+        distances = torch.linalg.vector_norm(graph.vectors[near].to(torch.float64), dim=1)
         energies = self.pair_energies(distances, pairs)
-        zeros = torch.zeros(len(species), dtype=torch.float64, device=vectors.device)
+        zeros = torch.zeros(len(species), dtype=torch.float64, device=species.device)
         return zeros.index_add(0, atoms, 0.5 * energies)
 
     def pair_energies(self, distances: Tensor, pairs: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 No torch here, and jsonschema only once something is checked: quick commands load this folder.
 """
 
+from mt_shared.options.at_restart import RestartState, hyper_at_restart, state_at_restart
 from mt_shared.options.elements import ATOMIC_NUMBERS, SYMBOLS, atomic_number
 from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults, shown
 from mt_shared.options.hyper_table import UNSET, Hyper, hyper_table
@@ -10,12 +11,22 @@ from mt_shared.options.hypers import (
     Hypers,
     HypersEntry,
     baseline_by_type,
+    complete_engine_hypers,
     engine_defaults,
     engine_schemas,
     find_hyper_faults,
     merge_hypers,
     resolve_hypers,
-    with_atomic_numbers,
+    unread_hypers,
+)
+from mt_shared.options.inputs import STANDARD_INPUTS, StandardInput
+from mt_shared.options.losses import (
+    DEFAULT_LOSS,
+    LOSS_GROUP,
+    TERM_KEYS,
+    LossEntry,
+    find_loss,
+    installed_losses,
 )
 from mt_shared.options.options_file import (
     deep_merge,
@@ -38,8 +49,12 @@ from mt_shared.options.yaml_loader import dump_inline, dump_yaml, load_yaml, rea
 
 __all__ = [
     "ATOMIC_NUMBERS",
+    "DEFAULT_LOSS",
     "GRADIENT_OF",
+    "LOSS_GROUP",
+    "STANDARD_INPUTS",
     "SYMBOLS",
+    "TERM_KEYS",
     "UNSET",
     "WORD_OF",
     "DatasetSpec",
@@ -49,11 +64,15 @@ __all__ = [
     "Hypers",
     "HypersEntry",
     "KeyPath",
+    "LossEntry",
+    "RestartState",
+    "StandardInput",
     "SystemsSpec",
     "TargetSpec",
     "atomic_number",
     "baseline_by_type",
     "check",
+    "complete_engine_hypers",
     "deep_merge",
     "describe_origins",
     "dotted",
@@ -63,7 +82,10 @@ __all__ = [
     "engine_schemas",
     "find_faults",
     "find_hyper_faults",
+    "find_loss",
+    "hyper_at_restart",
     "hyper_table",
+    "installed_losses",
     "leaves",
     "load_options",
     "load_yaml",
@@ -74,5 +96,6 @@ __all__ = [
     "resolve_hypers",
     "schema_fault",
     "shown",
-    "with_atomic_numbers",
+    "state_at_restart",
+    "unread_hypers",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mt_shared.options.at_restart import RestartState, hyper_at_restart
 from mt_shared.options.hypers import (
     HypersEntry,
     engine_schema,
@@ -38,6 +39,7 @@ class Hyper:
     (``TARGET``). ``kind`` and ``bounds`` are in words (``a number or null``, ``above 0``), bounds
     empty where there are none; ``default`` is UNSET below a value that is written as a whole.
     ``of_engine``: described by the shared engine; the default may be the architecture's own.
+    ``at_restart``: whether it may change when a training goes on, see ``at_restart.py``.
     """
 
     path: tuple[str, ...]
@@ -47,6 +49,7 @@ class Hyper:
     description: str
     is_section: bool
     of_engine: bool
+    at_restart: RestartState
 
     @property
     def name(self) -> str:
@@ -67,11 +70,15 @@ def hyper_table(entry: HypersEntry) -> list[Hyper]:
         engine_keys = set(engine_schema()["properties"]) - set(own)
     schemas, hypers = SchemaSet(schema, engine_schemas()), merge_hypers(entry, {})
     walk = _Walk(schemas, engine_keys)
-    sections = schemas.known_keys(schema)
-    return [
-        *walk.below(schemas.whole(sections.get("model")), hypers.model, ("model",)),
-        *walk.below(schemas.whole(sections.get("training")), hypers.training, ("training",)),
-    ]
+    described = schemas.known_keys(schema)
+    table: list[Hyper] = []
+    for name, defaults in (("model", hypers.model), ("training", hypers.training)):
+        state = hyper_at_restart(entry, (name,))
+        table += walk.below(schemas.whole(described.get(name)), defaults, (name,), state)
+    if entry.schema is None:
+        # no schema of its own says it, but the engine's may
+        return [replace(each, at_restart=hyper_at_restart(entry, each.path)) for each in table]
+    return table
 
 
 class _Walk:
@@ -85,8 +92,10 @@ class _Walk:
         # also ends the walk through a schema that contains itself.
         self._written: dict[str, str] = {}
 
-    def below(self, node: Schema, defaults: Any, path: tuple[str, ...]) -> Iterator[Hyper]:
-        """The hypers below a mapping."""
+    def below(
+        self, node: Schema, defaults: Any, path: tuple[str, ...], state: RestartState
+    ) -> Iterator[Hyper]:
+        """The hypers below a mapping, which has this state at a restart."""
         known = node.get("properties", {})
         given = defaults if isinstance(defaults, Mapping) else {}
         for key in (*given, *(key for key in known if key not in given)):
@@ -95,9 +104,11 @@ class _Walk:
             # Refused whatever the value: the key is known only for the sake of the error.
             rules = self._schemas.whole(node_of_key).get("refused", ())
             if not any(rule["if"] == {} for rule in rules):
-                yield from self._hyper(node_of_key, given.get(key, UNSET), (*path, key))
+                yield from self._hyper(node_of_key, given.get(key, UNSET), (*path, key), state)
 
-    def _hyper(self, node: Schema, default: Any, path: tuple[str, ...]) -> Iterator[Hyper]:
+    def _hyper(
+        self, node: Schema, default: Any, path: tuple[str, ...], above: RestartState
+    ) -> Iterator[Hyper]:
         """A hyper, and those below it unless the same were written elsewhere."""
         whole = self._schemas.whole(node)
         # Without a schema the default tells the kind.
@@ -110,6 +121,7 @@ class _Walk:
             description=str(whole.get("description", "")),
             is_section="properties" in whole or (not whole and isinstance(default, Mapping)),
             of_engine=path[0] == "training" and path[1] in self._engine_keys,
+            at_restart=whole.get("atRestart", above),
         )
         mappings = list(self._mappings(whole, default))
         first = self._written.setdefault(node.get("$ref", hyper.name), hyper.name)
@@ -118,7 +130,7 @@ class _Walk:
             return
         yield hyper
         for mapping in mappings:
-            yield from self.below(mapping, default, path)
+            yield from self.below(mapping, default, path, hyper.at_restart)
 
     def _mappings(self, node: Schema, default: Any) -> Iterator[Schema]:
         """What a hyper is where it is a mapping: with keys that are known, or of free choice."""

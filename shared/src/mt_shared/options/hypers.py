@@ -1,29 +1,32 @@
 """Hypers of an architecture, on their one way from the defaults to model and trainer.
 
-1. The defaults: the architecture's own over those of the engine, if it trains with the engine.
+1. The defaults: those of the architecture, over the engine's if its schema refers to the engine.
 2. ``merge_hypers``: the sections ``model`` and ``training`` of the user over the defaults.
 3. ``find_hyper_faults``: what came of that is checked against the schema.
-4. ``with_atomic_numbers``: elements become integers, as the trainer wants them.
+4. ``complete_engine_hypers``, by the shared trainer: what still lacks of its hypers, which is all
+   that an architecture without a schema leaves to it.
 
-``resolve_hypers`` takes all four steps. The dispatcher takes them one by one, to name the faults of
-the hypers together with those of all other options.
+``resolve_hypers`` takes the first three. The dispatcher takes them one by one, to name the faults
+of the hypers together with those of all other options.
 
 The hypers of the shared engine are described and defaulted once, beside the engine
-(``engine/schema-engine.json``, ``engine/default-engine.yaml``). An architecture gets them by
-``"$ref": "urn:mt-shared:engine:1"`` in the schema of its section ``training``.
+(``engine/schema-engine.json``, ``engine/default-engine.yaml``). An architecture shows them as its
+own, with their defaults, by ``"$ref": "urn:mt-shared:engine:1"`` in the schema of its section
+``training``.
 """
 
 import json
 from collections.abc import Collection, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from mt_shared.errors import ArchitectureError
+from mt_shared.errors import ArchitectureError, nearest
 from mt_shared.options.elements import atomic_number
 from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults
+from mt_shared.options.losses import loss_schemas
 from mt_shared.options.options_file import deep_merge
 from mt_shared.options.schema_check import find_faults
 from mt_shared.options.yaml_loader import load_yaml
@@ -49,9 +52,9 @@ class HypersEntry(Protocol):
 
 @dataclass(frozen=True)
 class Hypers:
-    """Hypers as model and trainer get them: every default filled in.
+    """Hypers as model and trainer get them: every default that is known filled in.
 
-    ``unchecked``: the architecture has no schema, so that even a misspelled name passes.
+    ``unchecked``: the architecture has no schema, so that names are checked, and no values.
     """
 
     model: dict[str, Any]
@@ -66,7 +69,7 @@ def resolve_hypers(
     source: str = "options",
     target_names: Collection[str] | None = None,
 ) -> Hypers:
-    """The hypers of model and trainer, merged, checked and with atomic numbers.
+    """The hypers of model and trainer, merged and checked.
 
     :param user: the section ``architecture`` of the options
     :param source: the options file, named in the error
@@ -74,7 +77,7 @@ def resolve_hypers(
     :raises OptionsError: lists every fault
     """
     raise_faults(find_hyper_faults(entry, user, target_names=target_names), source)
-    return with_atomic_numbers(entry, merge_hypers(entry, user))
+    return merge_hypers(entry, user)
 
 
 def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
@@ -98,7 +101,7 @@ def find_hyper_faults(
     :raises ArchitectureError: the fault is in the defaults, which the user has not touched
     """
     if entry.schema is None:
-        return []
+        return unread_hypers(entry, user, engine_defaults())
     merged = merge_hypers(entry, user)
     faults = find_faults(
         {"model": merged.model, "training": merged.training},
@@ -120,6 +123,47 @@ def find_hyper_faults(
             f"({shown}): tell its maintainers, or if it is yours, mend default-hypers.yaml or "
             "schema-hypers.json"
         )
+    return faults
+
+
+def unread_hypers(
+    entry: HypersEntry, user: Mapping[str, Any], of_trainer: Mapping[str, Any]
+) -> list[Fault]:
+    """What a user names and neither the defaults of an architecture without a schema nor
+    ``of_trainer`` do: a value may be anything there, but a name that nobody reads would be ignored.
+
+    Within a mapping the names are those of its default; one that is empty takes any.
+
+    :param of_trainer: the defaults of what is read of the section ``training`` beside those of the
+        architecture: :func:`engine_defaults`, where the shared trainer may be the one that trains
+    """
+    faults: list[Fault] = []
+    for section, others in (("model", {}), ("training", of_trainer)):
+        known = _known_names(entry.default_hypers.get(section) or {}, others)
+        faults += _unknown_names(user.get(section) or {}, known, ("architecture", section))
+    return faults
+
+
+def _known_names(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of both; one that takes any names with either does."""
+    known = dict(own)
+    for name, default in others.items():
+        mine = own.get(name, default)
+        both = isinstance(mine, Mapping) and isinstance(default, Mapping) and mine and default
+        known[name] = _known_names(mine, default) if both else {}
+    return known
+
+
+def _unknown_names(user: Mapping[str, Any], known: Mapping[str, Any], at: KeyPath) -> list[Fault]:
+    faults: list[Fault] = []
+    for name, value in user.items():
+        below = known.get(name)
+        if name not in known:
+            match, names = nearest(name, known), ", ".join(sorted(known))
+            hint = f"did you mean '{match}'?" if match else f"known here: {names or 'none'}"
+            faults.append(Fault((*at, name), f"unknown key, {hint}"))
+        elif below and isinstance(below, Mapping) and isinstance(value, Mapping):
+            faults += _unknown_names(value, below, (*at, name))
     return faults
 
 
@@ -146,12 +190,22 @@ def _closed_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return closed
 
 
-def with_atomic_numbers(entry: HypersEntry, hypers: Hypers) -> Hypers:
-    """Checked hypers as the trainer gets them: elements of ``atomic_baseline`` are integers."""
-    if not uses_engine(entry.schema):
-        return hypers
-    baseline = baseline_by_type(hypers.training["atomic_baseline"])
-    return replace(hypers, training={**hypers.training, "atomic_baseline": baseline})
+def complete_engine_hypers(hypers: Mapping[str, Any]) -> dict[str, Any]:
+    """The section ``training`` as the shared trainer needs it: none of its hypers lacks.
+
+    What is not given has the default of the engine, and elements of ``atomic_baseline`` are atomic
+    numbers. Keys that the engine does not know are the architecture's own, and stay as they are.
+    Complete hypers come back equal.
+
+    :raises OptionsError: lists every fault in the engine's hypers
+    """
+    defaults = engine_defaults()
+    complete: dict[str, Any] = deep_merge(defaults, hypers)
+    of_engine = {name: complete[name] for name in defaults}
+    at = ("architecture", "training")
+    faults = find_faults(of_engine, {"$ref": ENGINE_URN}, engine_schemas(), at=at)
+    raise_faults(faults, "hypers of the shared trainer")
+    return complete | {"atomic_baseline": baseline_by_type(complete["atomic_baseline"])}
 
 
 def baseline_by_type(atomic_baseline: Mapping[str, Any]) -> dict[str, float | dict[int, float]]:
@@ -181,7 +235,7 @@ def engine_schema() -> dict[str, Any]:
 
 def engine_schemas() -> dict[str, dict[str, Any]]:
     """What the schema of an architecture may refer to, by URN."""
-    return {ENGINE_URN: engine_schema()}
+    return {ENGINE_URN: engine_schema(), **loss_schemas()}
 
 
 def engine_defaults() -> dict[str, Any]:

@@ -7,6 +7,7 @@ Additions to JSON schema (draft 2020-12):
 - ``"targetNames": true``: the keys of a mapping, or the items of a list, are names of targets.
 - ``"elementNames": true``: they are elements, as atomic numbers or symbols, each at most once.
 - ``"title"`` is how an error names what was expected (``a path``); without it the schema is read.
+- ``"atRestart"`` changes nothing of the check; ``at_restart.py`` describes it.
 
 Types are strict: ``1.0`` is no integer, ``true`` no number, and numbers are finite.
 
@@ -166,8 +167,7 @@ def _mismatch(value: Any, schema: Any, schemas: SchemaSet) -> str:
     asked = expected(schema, schemas)
     hint = ""
     if isinstance(value, str):
-        if isinstance(schema, Mapping) and "enum" in schema:
-            hint = did_you_mean(value, [item for item in schema["enum"] if isinstance(item, str)])
+        hint = did_you_mean(value, schemas.choices(schema))
         if value.lower() in _YAML_1_1_BOOLEANS and "true or false" in asked:
             meant = _YAML_1_1_BOOLEANS[value.lower()]
             hint = f" (write {meant}: yes, no, on and off are text in YAML 1.2)"
@@ -179,6 +179,16 @@ def _no_branch(error: "ValidationError", path: KeyPath, schemas: SchemaSet) -> I
     branches: dict[str | int, list[ValidationError]] = {}
     for inner in error.context or ():
         branches.setdefault(inner.relative_schema_path[0], []).append(inner)
+    # A branch that knows the value and refuses it was meant.
+    refusals = [
+        inner
+        for inner in error.context or ()
+        if inner.validator == "refused" and tuple(inner.absolute_path) == path
+    ]
+    if refusals:
+        for refusal in refusals:
+            yield from _faults(refusal, schemas)
+        return
     # A loss is a name or a mapping. {"wieght": 1} is no name at all, a fault at the value itself,
     # while to the branch of the mapping the kind is right and the fault lies below, in a key: that
     # branch was meant, and 'wieght' is the message. Where every branch is of another kind, or

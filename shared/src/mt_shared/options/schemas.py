@@ -1,13 +1,18 @@
 """JSON schemas: what they refer to, and what they expect, in words.
 
 The library ``referencing`` follows each ``$ref``. The words are those of errors and of the table of
-hypers.
+hypers. The keywords that we add to JSON schema are described in ``schema_check.py`` and
+``at_restart.py``; what they may hold is checked here, in the schemas of architectures.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from mt_shared.options.options_file import deep_merge
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 Schema = Mapping[str, Any]
 
@@ -26,6 +31,28 @@ _BOUNDS = {
     "exclusiveMinimum": "above {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
+}
+# What a schema itself has to fit: JSON schema, and beside it our keywords. The anchor makes the
+# definition of JSON schema come back to this one for every schema within a schema.
+_META_SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "urn:mt-shared:schema:1",
+    "$dynamicAnchor": "meta",
+    "allOf": [{"$ref": "https://json-schema.org/draft/2020-12/schema"}],
+    "properties": {
+        "atRestart": {"enum": ["free", "on_request", "fixed"]},
+        "elementNames": {"const": True},
+        "targetNames": {"const": True},
+        "refused": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["if", "reason"],
+                "additionalProperties": False,
+                "properties": {"if": {"$dynamicRef": "#meta"}, "reason": {"type": "string"}},
+            },
+        },
+    },
 }
 
 
@@ -72,24 +99,52 @@ class SchemaSet:
         """The keys that a schema describes, its references included, with their schemas."""
         return dict(self.whole(schema).get("properties", {}))
 
+    def choices(self, schema: Any) -> list[str]:
+        """The words that a schema admits, in any of its branches."""
+        return [
+            item
+            for case in self.cases(schema)
+            for item in case.get("enum", ())
+            if isinstance(item, str)
+        ]
+
+    def cases(self, schema: Any) -> Iterator[dict[str, Any]]:
+        """A schema as a whole, and after it each that holds for some of its values only."""
+        whole = self.whole(schema)
+        yield whole
+        parts = [*whole.get("anyOf", ()), *whole.get("oneOf", ())]
+        parts += [whole[key] for key in ("then", "else") if key in whole]
+        for part in parts:
+            yield from self.cases(part)
+
 
 def schema_fault(schema: Schema, referenced: Mapping[str, Schema]) -> str | None:
-    """What is wrong with a schema itself: not JSON schema, or a reference to nothing."""
-    from jsonschema import Draft202012Validator, SchemaError
+    """What is wrong with a schema itself: not JSON schema, or a reference to nothing or itself."""
+    from jsonschema.exceptions import best_match
     from referencing.exceptions import Unresolvable
 
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
+    error = best_match(_meta_validator().iter_errors(schema))
+    if error is not None:
         place = "/".join(str(part) for part in error.absolute_path)
         return f"{place}: {error.message}" if place else error.message
     schemas = SchemaSet(schema, referenced)
-    for reference in _references(schemas.root):
+    references = dict.fromkeys(_references(schemas.root))
+    for reference in references:
         try:
             schemas.lookup(reference)
         except Unresolvable:
             return f"it refers to '{reference}', which is not there"
+    for reference in references:
+        if _leads_back(reference, schemas):
+            return f"it refers to '{reference}', which leads back to itself and describes no value"
     return None
+
+
+@cache
+def _meta_validator() -> "Validator":
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(_META_SCHEMA)
 
 
 def _document(schema: Schema, urn: str = "") -> dict[str, Any]:
@@ -123,6 +178,36 @@ def _references(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _references(item)
+
+
+def _leads_back(reference: str, schemas: SchemaSet) -> bool:
+    """Whether what a reference points to is described by itself.
+
+    To contain itself in a key or an item is fine: there the value gets smaller, and ends.
+    """
+    seen: set[str] = set()
+    todo = [reference]
+    while todo:
+        found = set(_references_in_place(schemas.lookup(todo.pop())))
+        if reference in found:
+            return True
+        todo += found - seen
+        seen |= found
+    return False
+
+
+def _references_in_place(schema: Any) -> Iterator[str]:
+    """The references of a schema that are about the same value as it is itself."""
+    if not isinstance(schema, Mapping):
+        return
+    if "$ref" in schema:
+        yield schema["$ref"]
+    parts = [part for key in ("allOf", "anyOf", "oneOf") for part in schema.get(key, ())]
+    parts += [schema[key] for key in ("if", "then", "else", "not") if key in schema]
+    parts += [rule["if"] for rule in schema.get("refused", ())]
+    parts += schema.get("dependentSchemas", {}).values()
+    for part in parts:
+        yield from _references_in_place(part)
 
 
 def expected(schema: Any, schemas: SchemaSet) -> str:

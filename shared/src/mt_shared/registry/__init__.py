@@ -3,7 +3,8 @@
 Listing reads metadata and data files alone; :func:`load` imports exactly one. No torch before that.
 """
 
-from mt_shared.registry.distributions import facts, normalized, requirements, unmet
+from mt_shared.entry_points import normalized
+from mt_shared.registry.distributions import facts, requirements, unmet
 from mt_shared.registry.entries import (
     CAPABILITIES,
     DEFAULT_HYPERS,
@@ -14,8 +15,9 @@ from mt_shared.registry.entries import (
     find,
     installed,
     look_up,
+    read_capabilities,
 )
-from mt_shared.registry.loading import load
+from mt_shared.registry.loading import load, place_in_source
 from mt_shared.registry.package_source import People, read_people, read_references
 
 __all__ = [
@@ -32,6 +34,8 @@ __all__ = [
     "load",
     "look_up",
     "normalized",
+    "place_in_source",
+    "read_capabilities",
     "read_people",
     "read_references",
     "requirements",

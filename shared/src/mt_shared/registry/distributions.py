@@ -1,16 +1,21 @@
 """What the metadata of installed distributions say, without importing any of them."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import getaddresses
-from importlib.metadata import Distribution, PackageNotFoundError, version
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    packages_distributions,
+    version,
+)
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 
 from mt_shared.__about__ import __version__
+from mt_shared.entry_points import normalized
 from mt_shared.errors import ArchitectureError
 
 SHARED = "mt-shared"
@@ -81,6 +86,21 @@ def requirements_named(distribution: Distribution, name: str) -> list[Requiremen
     return [each for each in requirements(distribution) if normalized(each.name) == name]
 
 
+def distributions_of(module: str) -> set[str]:
+    """The installed distributions that bring a top-level module, as their metadata say."""
+    return {normalized(name) for name in packages_distributions().get(module, [])}
+
+
+def modules_required(distribution: Distribution) -> set[str]:
+    """The top-level modules that the requirements of a distribution bring."""
+    names = {normalized(each.name) for each in requirements(distribution)}
+    brought = packages_distributions().items()
+    # an editable installation does not list its modules: then by the usual rule for names
+    return {name.replace("-", "_") for name in names} | {
+        module for module, owners in brought if names.intersection(map(normalized, owners))
+    }
+
+
 def unmet(required: Iterable[Requirement]) -> Iterator[Unmet]:
     """Those of the requirements that the installed versions do not fulfil."""
     for each in required:
@@ -95,8 +115,3 @@ def unmet(required: Iterable[Requirement]) -> Iterator[Unmet]:
             fulfilled = found is not None and each.specifier.contains(found, prereleases=True)
         if not fulfilled:
             yield Unmet(each, found)
-
-
-def normalized(name: str) -> str:
-    """The name of a distribution as package indices write it: ``A.b_c`` is ``a-b-c``."""
-    return re.sub(r"[-_.]+", "-", name).lower()

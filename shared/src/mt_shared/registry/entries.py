@@ -6,17 +6,16 @@ files, the value is the top-level module. None of them is imported here.
 
 import json
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import EntryPoint, distributions, entry_points
-from importlib.util import find_spec
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from mt_shared.__about__ import __version__
-from mt_shared.errors import ArchitectureError, UserError, nearest
-from mt_shared.registry.distributions import SHARED, facts, normalized, requirements_named, unmet
+from mt_shared.entry_points import entry_points_of, package_folder
+from mt_shared.errors import ArchitectureError, UserError, did_you_mean, nearest
+from mt_shared.registry.distributions import SHARED, facts, requirements_named, unmet
 from mt_shared.registry.package_source import People, read_people
 
 GROUP = "mt.architectures"
@@ -55,7 +54,7 @@ def distribution_name(name: str) -> str:
 def installed() -> dict[str, ArchitectureEntry]:
     """Every installed architecture by name, the broken ones with their error."""
     entries: dict[str, ArchitectureEntry] = {}
-    for point in sorted(_entry_points(), key=lambda point: point.name):
+    for point in sorted(entry_points_of(GROUP), key=lambda point: point.name):
         entry = _read(point)
         if entry.name in entries:
             # Which of the two is meant, nobody can know: neither can be used.
@@ -103,19 +102,6 @@ def find(name: str, known: Iterable[str] = ()) -> ArchitectureEntry:
     return entry
 
 
-def _entry_points() -> Iterable[EntryPoint]:
-    try:
-        return entry_points(group=GROUP)
-    # One distribution with unreadable metadata is enough, and it need not be one of ours.
-    except Exception:
-        readable: dict[str, Iterable[EntryPoint]] = {}
-        for each in distributions():
-            # The first in the path is the one that gets imported; others of its name are leftovers.
-            with suppress(Exception):
-                readable.setdefault(normalized(facts(each).name), each.entry_points)
-        return [point for points in readable.values() for point in points if point.group == GROUP]
-
-
 def _read(point: EntryPoint) -> ArchitectureEntry:
     """What metadata and data files say, or the reason why they say nothing useful."""
     # Completed step by step, so that an error comes with all that was known before it.
@@ -140,8 +126,8 @@ def _read(point: EntryPoint) -> ArchitectureEntry:
             )
         return replace(
             entry,
-            capabilities=_read_capabilities(folder / CAPABILITIES),
-            default_hypers=_read_hypers(folder / DEFAULT_HYPERS),
+            capabilities=read_capabilities(folder / CAPABILITIES),
+            default_hypers=_read_hypers(folder / DEFAULT_HYPERS, entry.name),
             schema=_read_schema(folder / SCHEMA),
         )
     except UserError as error:
@@ -154,23 +140,22 @@ def _read(point: EntryPoint) -> ArchitectureEntry:
 
 def _folder(entry: ArchitectureEntry) -> Path:
     """The package's folder, found without importing it."""
-    # find_spec imports the parents of a dotted name, so only a top-level module will do.
     if not entry.module.isidentifier():
         raise ArchitectureError(
             f"the entry point of {entry.distribution} is '{entry.module}'; "
             "expected the name of a top-level package"
         )
-    spec = find_spec(entry.module)
-    locations = list(spec.submodule_search_locations or ()) if spec else []
-    if not locations:
+    folder = package_folder(entry.module)
+    if folder is None:
         raise ArchitectureError(
             f"{entry.distribution} {entry.version} names the package '{entry.module}', which is "
             f"not there; reinstall it: pip install --force-reinstall {entry.distribution}"
         )
-    return Path(locations[0])
+    return folder
 
 
-def _read_capabilities(path: Path) -> dict[str, Any] | None:
+def read_capabilities(path: Path) -> dict[str, Any] | None:
+    """What a ``capabilities.yaml`` states, checked and complete; None where there is none."""
     # Here as below: who imports the registry for a name or a type should not pay for YAML.
     from mt_shared.options import check, read_yaml
 
@@ -178,7 +163,8 @@ def _read_capabilities(path: Path) -> dict[str, Any] | None:
         return None
     capabilities: dict[str, Any] = read_yaml(path)
     check(capabilities, capabilities_schema(), str(path))
-    return capabilities
+    # one that states no inputs reads none
+    return {"inputs": []} | capabilities
 
 
 @cache
@@ -189,19 +175,36 @@ def capabilities_schema() -> dict[str, Any]:
     return schema
 
 
-def _read_hypers(path: Path) -> dict[str, Any]:
+def _read_hypers(path: Path, name: str) -> dict[str, Any]:
+    """The defaults of the architecture ``name``, each section a mapping."""
     from mt_shared.options import read_yaml
 
     if not path.is_file():
         raise ArchitectureError(f"the package has no {path.name}, which is required")
     hypers = read_yaml(path)
     if not isinstance(hypers, dict):
-        raise ArchitectureError(f"{path} is not a mapping of 'model' and 'training'")
+        raise ArchitectureError(f"{path} is not a mapping of 'name', 'model' and 'training'")
+    sections = ("name", "model", "training")
+    # What is in a section of another name would be left out without a word.
+    unknown = [
+        f"unknown section '{key}'{did_you_mean(key, sections)}"
+        for key in hypers
+        if key not in sections
+    ]
+    if unknown:
+        raise ArchitectureError(
+            f"{path}: {'; '.join(unknown)}; expected 'name', 'model' and 'training' alone"
+        )
     for section in ("model", "training"):
         # An empty section is read as null.
         hypers[section] = {} if hypers.get(section) is None else hypers[section]
         if not isinstance(hypers[section], dict):
             raise ArchitectureError(f"{path}: '{section}' is not a mapping of hypers")
+    if hypers.get("name") != name:
+        found = f"found 'name: {hypers['name']}'" if "name" in hypers else "'name' is missing"
+        raise ArchitectureError(
+            f"{path}: {found}, expected 'name: {name}', as the entry point of the package says"
+        )
     return hypers
 
 

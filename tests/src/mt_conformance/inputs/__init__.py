@@ -10,20 +10,41 @@ from mt_conformance.inputs.data import (
     ICE,
     Examples,
     as_dataset,
+    as_frames,
     labelled,
     set_comment,
-    with_neighbors,
+    with_nan,
+)
+from mt_conformance.inputs.emt import (
+    CRYSTALS,
+    PERIODICITIES,
+    distorted,
+    of_each_periodicity,
+    repulsion,
+)
+from mt_conformance.inputs.extra import (
+    ExtraInput,
+    as_labels,
+    extra_inputs,
+    frames_with,
+    key_of,
 )
 from mt_conformance.inputs.guises import GUISES, rotated
-from mt_conformance.inputs.models import new_model, repulsion
+from mt_conformance.inputs.models import new_model
 from mt_conformance.inputs.sharing import SharedFolders, shared_root
 from mt_conformance.inputs.subjects import (
     ATOMIC_TYPES,
-    ENERGY,
-    OF_ATOM,
-    OF_STRUCTURE,
+    Model,
     Subject,
     Tolerances,
     subject_of,
+)
+from mt_conformance.inputs.targets import (
+    ENERGY,
+    OF_ATOM,
+    OF_STRUCTURE,
+    SAMPLE_KINDS,
+    LabelledTarget,
+    described,
 )
 from mt_conformance.inputs.tensors import block_of, blocks_of, irrep_matrix, real_harmonics, turned

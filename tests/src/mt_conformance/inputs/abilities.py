@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from mt_shared.options import STANDARD_INPUTS
+
 Capabilities = dict[str, Any]
 Ability = Callable[[Capabilities], bool]
 
@@ -16,6 +18,7 @@ Ability = Callable[[Capabilities], bool]
 # epochs, whose energy does not depend on where a structure is and how its atoms are numbered.
 DEFAULT_CAPABILITIES: Capabilities = {
     "targets": {"scalar": ["system"]},
+    "inputs": [],
     "gradients": ["positions"],
     "multiple_targets": False,
     "symmetries": {
@@ -73,13 +76,50 @@ def symmetry(name: str, kind: str = "exact") -> Ability:
     return lambda capabilities: bool(capabilities["symmetries"][name] == kind)
 
 
-forces, stress = _listed("gradients", "positions"), _listed("gradients", "strain")
+def energies(capabilities: Capabilities) -> bool:
+    """It predicts energies of structures."""
+    of_energies = "energy" in capabilities.get("quantities", ["energy"])
+    return of_energies and target("scalar", "system")(capabilities)
+
+
+def forces(capabilities: Capabilities) -> bool:
+    """It predicts energies with forces."""
+    return energies(capabilities) and "positions" in capabilities["gradients"]
+
+
+def stress(capabilities: Capabilities) -> bool:
+    """It predicts energies with the stress."""
+    return energies(capabilities) and "strain" in capabilities["gradients"]
+
+
+def inputs(capabilities: Capabilities) -> bool:
+    """It reads something of structures or atoms beside positions and types."""
+    return bool(capabilities["inputs"])
+
+
+def inputs_in_ase(capabilities: Capabilities) -> bool:
+    """It reads such inputs as ASE finds in a file of extended xyz, and keeps in ``atoms.info``."""
+    of_structures = {
+        name for name, each in STANDARD_INPUTS.items() if each.sample_kinds[0] == "system"
+    }
+    return inputs(capabilities) and of_structures.issuperset(capabilities["inputs"])
+
+
+def no_inputs(capabilities: Capabilities) -> bool:
+    """It reads positions and types alone, so that an engine without inputs can run it."""
+    return not inputs(capabilities)
+
+
+def directions(capabilities: Capabilities) -> bool:
+    """It predicts something that turns with a structure, first of all."""
+    return forces(capabilities) or "scalar" not in capabilities["targets"]
+
+
 double_precision = dtype("float64")
-targets_of_atoms = target("scalar", "atom")
 
 
 def several_targets(capabilities: Capabilities) -> bool:
-    """Of any quantity: the tests have a charge beside the energy."""
+    """Of any quantity: the tests have one target of each kind that it can predict."""
     return bool(capabilities["multiple_targets"]) and "quantities" not in capabilities
 
 

@@ -9,16 +9,18 @@ import torch
 
 from mt_conformance.inputs import abilities
 from mt_conformance.inputs.abilities import DEFAULT_CAPABILITIES, Capabilities
-from mt_shared.contract import Architecture, DatasetInfo, TargetInfo
+from mt_conformance.inputs.extra import ExtraInput, extra_inputs
+from mt_conformance.inputs.targets import LabelledTarget, targets_of
+from mt_shared.contract import Architecture, DatasetInfo, ModelInterface
+from mt_shared.engine import Trainer
 from mt_shared.errors import UserError
-from mt_shared.options import Hypers, deep_merge, merge_hypers, resolve_hypers
+from mt_shared.options import Hypers, deep_merge, engine_defaults, merge_hypers, resolve_hypers
 from mt_shared.registry import ArchitectureEntry, installed, load
 
+Model = ModelInterface[Any]
+"""Of any architecture, whatever it calls its hypers."""
 CONFORMANCE = "conformance.py"
 ATOMIC_TYPES = (1, 6, 8)
-ENERGY = "energy"
-OF_STRUCTURE = "mtt::of_structure"
-OF_ATOM = "mtt::of_atom"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Tolerances:
     """An engine against ``mt eval`` in float32."""
     engine64: float = 1e-10
     """An engine against ``mt eval`` in float64."""
+    training32: float = 1e-3
+    """The errors of a training in float32 against those of its exported model."""
+    training64: float = 1e-8
+    """The errors of a training in float64 against those of its exported model."""
     learnt: float = 0.3
-    """Force error (energy error without forces) of a learnt tiny set, by that of the baseline."""
+    """Error of a learnt tiny set, of the forces where there are any, by that of the baseline."""
     augmented: float = 0.3
     """Deviation of forces on turned structures, where rotations are learnt, by the forces."""
 
@@ -79,15 +85,31 @@ class Subject:
         devices = list(model_class.__supported_devices__)
         return DEFAULT_CAPABILITIES | {"dtypes": dtypes, "devices": devices}
 
+    @cached_property
+    def targets(self) -> dict[str, LabelledTarget]:
+        """What it is trained on; the first is the main one."""
+        return targets_of(self.capabilities)
+
+    @property
+    def main(self) -> LabelledTarget:
+        """The target that most tests are about: an energy where that is possible."""
+        return next(iter(self.targets.values()))
+
+    @property
+    def learnt_quantity(self) -> str:
+        """What tells best how well it has learnt: forces, or the main target without them."""
+        return "forces" if abilities.forces(self.capabilities) else self.main.name
+
+    @cached_property
+    def inputs(self) -> dict[str, ExtraInput]:
+        """What it reads beside positions and types."""
+        return extra_inputs(self.capabilities["inputs"])
+
     def dataset_info(self, types: tuple[int, ...] = ATOMIC_TYPES) -> DatasetInfo:
-        """An energy; where there can be more targets, one of each kind with several sub-targets."""
-        gradients = tuple(sorted(self.capabilities["gradients"]))
-        targets = {ENERGY: TargetInfo(quantity="energy", unit="eV", gradients=gradients)}
-        if abilities.several_targets(self.capabilities):
-            targets[OF_STRUCTURE] = TargetInfo(num_subtargets=3)
-            if abilities.targets_of_atoms(self.capabilities):
-                targets[OF_ATOM] = TargetInfo(sample_kind="atom", num_subtargets=2)
-        return DatasetInfo("angstrom", types, targets)
+        """Data of all its targets, with all its inputs."""
+        targets = {name: target.info for name, target in self.targets.items()}
+        inputs = {name: each.info for name, each in self.inputs.items()}
+        return DatasetInfo("angstrom", types, targets, inputs)
 
     @property
     def model_options(self) -> set[str]:
@@ -97,6 +119,11 @@ class Subject:
     @cached_property
     def architecture(self) -> Architecture:
         return load(self.name)
+
+    @property
+    def model_class(self) -> type[Model]:
+        """What is trained: the class of the architecture, or an adapter around it."""
+        return self.architecture.model_class
 
     @property
     def dtype(self) -> torch.dtype:
@@ -112,7 +139,10 @@ class Subject:
     def training_hypers(self, **wanted: Any) -> dict[str, Any]:
         """The section ``training`` for a test: the tiny hypers, and of these those it knows."""
         # a fit in closed form knows no epochs; what a test wants of it is what there is
-        known = merge_hypers(self.entry, {}).training
+        known = set(merge_hypers(self.entry, {}).training)
+        # without a schema, those of the shared trainer stand in no file of the architecture
+        if issubclass(self.architecture.trainer_class, Trainer):
+            known |= set(engine_defaults())
         usable = {name: value for name, value in wanted.items() if name in known}
         return dict(deep_merge(self.hypers.get("training", {}), usable))
 

@@ -38,8 +38,9 @@ def main() -> None:
     chance = random.Random(0)
     report = []
     for attempt in range(number):
-        # every other kill is aimed at steps and saves, the others at what comes before them
-        trains = attempt % 2 == 1
+        # every other kill is aimed at steps and saves, the others at what comes before them; there
+        # must be a checkpoint to begin with
+        trains = attempt % 2 == 1 or not _checkpoints(Path(KILLED))
         moment = chance.uniform(0.0, training / LONGEST if trains else start)
         report.append(_attempt(attempt, trains, moment))
         if report[-1]["status"] is not None:
@@ -70,8 +71,7 @@ def _attempt(number: int, trains: bool, moment: float | None) -> dict[str, Any]:
     before = _checkpoints(folder)
     restart = ["--restart", "auto"] if before else []
     process = _start(folder, ["train", OPTIONS, *restart])
-    # before the first checkpoint of all there is nothing to go on from: let it get there
-    status = _wait(folder, process, before) if trains or not before else None
+    status = _wait(folder, process, before) if trains else None
     if status is None:
         status = _kill_at(process, moment)
     left = _checkpoints(folder) - before

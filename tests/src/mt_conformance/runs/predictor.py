@@ -22,8 +22,7 @@ from metatomic.torch import (
     register_autograd_neighbors,
 )
 
-from mt_conformance.inputs import ENERGY
-from mt_shared.contract import ModelInterface
+from mt_conformance.inputs import ENERGY, SAMPLE_KINDS, ExtraInput, Model, extra_inputs
 
 # metatomic lists "feature" under its old name as well, and warns when that is used
 DEPRECATED_ALIAS = "features"
@@ -45,8 +44,9 @@ class Gradients:
 class Predictor:
     """A model, which is on ``device`` already, and what it wants of a structure."""
 
-    model: ModelInterface | AtomisticModel
+    model: Model | AtomisticModel
     requested: list[NeighborListOptions]
+    inputs: dict[str, ExtraInput]
     outputs: dict[str, ModelOutput]
     dtype: torch.dtype
     is_exported: bool
@@ -62,14 +62,26 @@ class Predictor:
         systems, _, _ = self.systems(structures)
         return self._run(systems, kinds, selected)
 
+    @property
+    def main(self) -> str:
+        """The output that most tests are about: that of the suite's main target."""
+        known = [name for name in SAMPLE_KINDS if name in self.outputs]
+        # of a model that was trained elsewhere, such as one that a package keeps, any
+        return [*known, *self.outputs][0]
+
     def values(
         self,
         structures: Sequence[ase.Atoms],
-        name: str = ENERGY,
-        kind: str = "system",
+        name: str | None = None,
+        kind: str | None = None,
         selected: Selection | None = None,
     ) -> torch.Tensor:
-        """The values (S, P) or (A, P) of one output."""
+        """The values (S, ..., P) or (A, ..., P) of one output, by default of the main target.
+
+        :param kind: ``system`` or ``atom``; by default that of the labels
+        """
+        name = name or self.main
+        kind = kind or SAMPLE_KINDS.get(name, self.outputs[name].sample_kind)
         result = self.run(structures, {name: kind}, selected)[name].block().values
         return result.detach().cpu().to(torch.float64)
 
@@ -109,7 +121,25 @@ class Predictor:
             # makes the vectors of the edges functions of positions and cell
             register_autograd_neighbors(system, neighbors, check_consistency=True)
             system.add_neighbor_list(options, neighbors)
+        for name, each in self.inputs.items():
+            system.add_data(name, self._input(name, each, atoms))
         return system
+
+    def _input(self, name: str, each: ExtraInput, atoms: ase.Atoms) -> TensorMap:
+        """An input of one structure, or of its atoms, in metatomic's form."""
+        values = self._tensor(each.values(atoms))
+        names = ["system", "atom"] if each.info.per_atom else ["system"]
+        rows = torch.zeros((len(values), len(names)), dtype=torch.int32)
+        rows[:, -1] = torch.arange(len(values)) if each.info.per_atom else 0
+        samples = Labels(names, rows).to(self.device)
+        components = [Labels.range("xyz", 3).to(self.device)] if values.dim() > 2 else []
+        properties = Labels.range(name.split("::")[-1], 1).to(self.device)
+        tensors = TensorMap(
+            Labels.single().to(self.device),
+            [TensorBlock(values, samples, components, properties)],
+        )
+        tensors.set_info("unit", each.info.unit)
+        return tensors
 
     def _tensor(self, numbers: Any) -> torch.Tensor:
         return torch.tensor(numbers, dtype=self.dtype, device=self.device)
@@ -162,7 +192,7 @@ def _first_of_each_pair(samples: torch.Tensor) -> torch.Tensor:
     return (signs * weights).sum(1) > 0
 
 
-def predictor_of(model: ModelInterface) -> Predictor:
+def predictor_of(model: Model) -> Predictor:
     """The model as its class gives it, run as the exported one is."""
     exported = exported_predictor(model.export())
     return replace(exported, model=model, outputs=model.supported_outputs(), is_exported=False)
@@ -174,4 +204,7 @@ def exported_predictor(model: AtomisticModel) -> Predictor:
     outputs = {name: capabilities.outputs[name] for name in capabilities.outputs}
     outputs.pop(DEPRECATED_ALIAS, None)
     dtype = getattr(torch, capabilities.dtype)
-    return Predictor(model, model.requested_neighbor_lists(), outputs, dtype, is_exported=True)
+    inputs = extra_inputs(model.requested_inputs(use_new_names=True))
+    return Predictor(
+        model, model.requested_neighbor_lists(), inputs, outputs, dtype, is_exported=True
+    )

@@ -3,28 +3,33 @@
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ase.io
 import numpy as np
+import torch
 from metatensor.torch import load as load_tensor_map
 from metatomic.torch import AtomisticModel, load_atomistic_model
 
 from mt_conformance.inputs import (
+    CRYSTALS,
     ENERGY,
     ETHANOL,
     ICE,
-    OF_ATOM,
-    OF_STRUCTURE,
+    PERIODICITIES,
     Examples,
+    LabelledTarget,
     SharedFolders,
     Subject,
-    abilities,
+    as_frames,
+    described,
+    frames_with,
+    key_of,
+    of_each_periodicity,
     set_comment,
-    with_neighbors,
 )
 from mt_conformance.runs.mt_command import CompletedCommand, mt, run_python
 from mt_conformance.runs.predictor import Predictor, exported_predictor
@@ -36,17 +41,23 @@ EVAL_OPTIONS = "eval.yaml"
 EXTENSIONS = "extensions"
 IN_ASE = "ase.json"
 ASE_SCRIPT = Path(__file__).with_name("ase_process.py")
-# extended xyz has eight decimals of forces: enough for float32, and metatensor files have no stress
+# extended xyz has eight decimals of atoms: enough for float32, and metatensor files have no stress
 PREDICTED = {32: ["predicted.xyz"], 64: ["predicted.xyz", "predicted.mts"]}
 NUM_EPOCHS = 6
 NUM_LEARNT = 5
+TRAINING, VALIDATION = "training", "validation"
+LACKING = "dipole"
+"""The key of a label that one structure lacks where there are several targets."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Energies (S,), forces (A, 3) and the stress (3, 3) of each structure that has one."""
+    """Values (S, ..., P) or (A, ..., P) of the main target, and what is derived of an energy.
 
-    energies: np.ndarray
+    Forces are (A, 3), and the stress (3, 3) is that of each structure that has one.
+    """
+
+    values: np.ndarray
     forces: np.ndarray
     stress: list[np.ndarray]
 
@@ -99,21 +110,39 @@ class Run:
             raise AssertionError(f"expected one column like '{pattern}' in {list(rows[0])}")
         return [float(row[names[0]]) for row in rows]
 
-    def predicted(self) -> Predictions:
+    def predicted(self, target: LabelledTarget) -> Predictions:
         """What ``mt eval`` has written: forces (A, 3) of all structures, stress of some."""
-        structures = ase.io.read(self.folder / "predicted.xyz", ":")
-        results = [atoms.calc.results for atoms in structures]
-        energies = np.array([each["energy"] for each in results])
-        forces = [each["forces"] for each in results if "forces" in each]
-        periodic = [atoms for atoms in structures if "stress" in atoms.calc.results]
+        structures = list(ase.io.iread(self.folder / "predicted.xyz"))
+        values = values_in(structures, target)
+        calculated = [atoms for atoms in structures if atoms.calc is not None]
+        forces = [atoms.get_forces() for atoms in calculated if "forces" in atoms.calc.results]
+        periodic = [atoms for atoms in calculated if "stress" in atoms.calc.results]
         stress = [atoms.get_stress(voigt=False) for atoms in periodic]
         # where it is there, it has more digits than the text of extended xyz
-        if (self.folder / "predicted_energy.mts").exists():
-            block = load_tensor_map(str(self.folder / "predicted_energy.mts")).block()
-            energies = block.values[:, 0].numpy()
+        tensors = self.folder / f"predicted_{plain_name(target)}.mts"
+        if tensors.exists():
+            block = load_tensor_map(str(tensors)).block()
+            values = block.values.numpy()
             if block.has_gradient("positions"):
                 forces = [-block.gradient("positions").values[:, :, 0].numpy()]
-        return Predictions(energies, np.concatenate(forces or [np.zeros((0, 3))]), stress)
+        return Predictions(values, np.concatenate(forces or [np.zeros((0, 3))]), stress)
+
+    def validated(self) -> tuple[list[ase.Atoms], np.ndarray, np.ndarray, np.ndarray]:
+        """The structures of the validation with their labels, and what ``mt eval`` predicts of it.
+
+        :return: energies (S, 1), forces (A, 3), and dE/d(strain) (S, 3, 3), zero of what has none
+        """
+        files = (self.folder / f"{VALIDATION}-{kind}.xyz" for kind in PERIODICITIES)
+        structures = [atoms for file in files for atoms in ase.io.iread(file)]
+        block = load_tensor_map(str(self.folder / "validated_energy.mts")).block()
+        forces, strain = np.zeros((0, 3)), np.zeros((len(structures), 3, 3))
+        if block.has_gradient("positions"):
+            forces = -block.gradient("positions").values[:, :, 0].numpy()
+        if block.has_gradient("strain"):
+            derivatives = block.gradient("strain")
+            rows = derivatives.samples.column("sample").numpy()
+            strain[rows] = derivatives.values[..., 0].numpy()
+        return structures, block.values.numpy(), forces, strain
 
     def in_ase(self) -> dict[str, Any]:
         """What ASE says: ``results`` of each structure, and ``ours`` of the modules imported."""
@@ -159,52 +188,93 @@ class Runs:
         }
         return options if bits is None else options | {"base_precision": bits}
 
-    def energy_set(
-        self, file: str, name: str = ENERGY, periodic: bool = False, **more: Any
+    def data_set(
+        self, file: str, name: str | None = None, stress: bool = False, **more: Any
     ) -> dict[str, Any]:
-        """A data set of energies, with the gradients that the architecture is able to."""
-        capabilities = self.subject.capabilities
-        target = {"key": "energy", "unit": "eV", "forces": abilities.forces(capabilities)}
-        if periodic and abilities.stress(capabilities):
-            target["stress"] = True
-        systems = {"read_from": file, "length_unit": "angstrom"}
-        return {"systems": systems, "targets": {name: target | more}}
+        """A data set of the main target, with the derivatives that the architecture is able to.
 
-    def energy_options(self, frames: slice, folder: Path, **training: Any) -> dict[str, Any]:
-        """The options of a potential for some frames of ethanol, written into the folder."""
-        self.examples.write(folder / "ethanol.xyz", ETHANOL, frames)
-        return self.options(self.energy_set("ethanol.xyz"), **training)
+        :param name: of the target, where it is to have another one
+        :param stress: whether the structures have one
+        """
+        main = self.subject.main
+        data: dict[str, Any] = {"systems": {"read_from": file, "length_unit": "angstrom"}}
+        data["targets"] = {name or main.name: main.options(stress) | more}
+        if self.subject.inputs:
+            data["extra_data"] = {
+                name: described(each.info, key_of(name))
+                for name, each in self.subject.inputs.items()
+            }
+        return data
+
+    def write(self, path: Path, example: str, frames: slice) -> None:
+        """A file of some frames of an example, with labels of the main target."""
+        chosen = self.examples.frames(example)[frames]
+        self.write_frames(path, list(map(self.subject.main.labelled, chosen)))
+
+    def write_frames(
+        self, path: Path, frames: Sequence[str], structures: Sequence[ase.Atoms] | None = None
+    ) -> None:
+        """A file of frames of extended xyz, with the inputs that the architecture reads.
+
+        :param structures: have the inputs; by default the usual ones are written
+        """
+        text = "".join(frames_with(frames, self.subject.inputs, structures))
+        path.write_text(text, encoding="utf-8")
+
+    def small_options(self, frames: slice, folder: Path, **training: Any) -> dict[str, Any]:
+        """The options of a training on some frames of ethanol, written into the folder."""
+        self.write(folder / "ethanol.xyz", ETHANOL, frames)
+        return self.options(self.data_set("ethanol.xyz"), **training)
 
     def get(self, name: str, make: Callable[[Path], object]) -> Run:
         """The run of that name, made by the first who needs it."""
         return Run(self.shared.get(f"{self.subject.name}-{name}", make))
 
-    def potential(self, bits: int) -> Run:
-        """A potential for ethanol and ice in 32 or 64 bits, with what it predicts for them."""
-        return self.get(f"potential-{bits}", lambda folder: self._make_potential(folder, bits))
+    def trained(self, bits: int) -> Run:
+        """A model of ethanol and ice in 32 or 64 bits, with what it predicts for them.
 
-    def _make_potential(self, folder: Path, bits: int) -> None:
-        sets = []
+        A dipole is no property of a crystal: a model of dipoles is trained on ethanol alone.
+        """
+        return self.get(f"trained-{bits}", lambda folder: self._make_trained(folder, bits))
+
+    def _make_trained(self, folder: Path, bits: int) -> None:
+        sets, main = [], self.subject.main
         for name, number in ((ETHANOL, 10), (ICE, 5)):
-            self.examples.write(folder / f"{name}.xyz", name, slice(number))
-            sets.append(self.energy_set(f"{name}.xyz", periodic=name == ICE))
+            if name in main.files:
+                self.write(folder / f"{name}.xyz", name, slice(number))
+                sets.append(self.data_set(f"{name}.xyz", stress=name == ICE))
         options = self.options(sets, bits, num_epochs=2, batch_size=3)
         train(folder, options)
         write_options(folder / EVAL_OPTIONS, sets)
         for output in PREDICTED[bits]:
             arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
             mt(*arguments, folder=folder).check()
-        files = (f"{ETHANOL}.xyz", f"{ICE}.xyz")
-        done = run_python(ASE_SCRIPT, "model.pt", EXTENSIONS, *files, folder=folder)
-        if done.returncode != 0:
-            raise AssertionError(f"ASE cannot run the exported model:\n{done.stderr}")
-        # libraries may print before it
-        (folder / IN_ASE).write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+        run_in_ase(folder, main, [f"{name}.xyz" for name in main.files])
 
-    def potential_for(self, name: str, frames: slice, **training: Any) -> Run:
-        """A potential for some frames of ethanol."""
+    def validated(self) -> Run:
+        """One epoch on molecules, slabs and crystals, and the predictions for the validation set.
+
+        In 64 bits where that is supported.
+        """
+        return self.get("validated", self._make_validated)
+
+    def _make_validated(self, folder: Path) -> None:
+        sets: dict[str, list[Any]] = {TRAINING: [], VALIDATION: []}
+        for kind, structures in of_each_periodicity(self.examples).items():
+            for part, chosen in ((TRAINING, structures[1:]), (VALIDATION, structures[:1])):
+                self.write_frames(folder / f"{part}-{kind}.xyz", as_frames(chosen))
+                sets[part].append(self.data_set(f"{part}-{kind}.xyz", stress=kind == CRYSTALS))
+        bits = 64 if self.subject.dtype == torch.float64 else 32
+        options = self.options(sets[TRAINING], bits, num_epochs=1, batch_size=3)
+        train(folder, options | {"validation_set": sets[VALIDATION]})
+        write_options(folder / EVAL_OPTIONS, sets[VALIDATION])
+        arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", "validated.mts")
+        mt(*arguments, folder=folder).check()
+
+    def trained_on(self, name: str, frames: slice, **training: Any) -> Run:
+        """A model of some frames of ethanol."""
         return self.get(
-            name, lambda folder: train(folder, self.energy_options(frames, folder, **training))
+            name, lambda folder: train(folder, self.small_options(frames, folder, **training))
         )
 
     def reference(self) -> Run:
@@ -219,8 +289,10 @@ class Runs:
 
     def reference_options(self, folder: Path, **training: Any) -> dict[str, Any]:
         """What the undisturbed training and those that are disturbed have in common."""
-        wanted = {"num_epochs": NUM_EPOCHS, "batch_size": 1, "checkpoint_interval": 2} | training
-        return self.energy_options(slice(50), folder, **wanted)
+        # with averaged weights, so that what is stopped, continued or kept of it has them too
+        usual = {"num_epochs": NUM_EPOCHS, "batch_size": 1, "checkpoint_interval": 2}
+        wanted = {**usual, "ema_decay": 0.9, **training}
+        return self.small_options(slice(50), folder, **wanted)
 
     def several(self, name: str = "several") -> Run:
         """All targets that the architecture is able to at once, a label of one missing."""
@@ -231,22 +303,37 @@ class Runs:
         number = self.subject.num_epochs_to_learn
         hypers = {"num_epochs": number, "batch_size": 2, "log_interval": number}
         # of five, a fifth is for validation
-        return self.potential_for("learnt", slice(NUM_LEARNT), **hypers)
+        return self.trained_on("learnt", slice(NUM_LEARNT), **hypers)
 
     def _make_several(self, folder: Path) -> None:
-        capabilities = self.subject.capabilities
-        frames = [with_neighbors(frame) for frame in self.examples.frames(ETHANOL)[:12]]
+        targets = self.subject.targets.values()
+        frames = self.examples.frames(ETHANOL)[:12]
         # a key of another name is a label that is missing
-        frames[1] = set_comment(frames[1], " dipole=", " other=")
-        (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
-        data = self.energy_set("ethanol.xyz")
-        if abilities.several_targets(capabilities):
-            data["targets"][OF_STRUCTURE] = {
-                "key": "dipole", "unit": "e*A", "num_subtargets": 3, "allow_missing": True,
-            }  # fmt: skip
-            if abilities.targets_of_atoms(capabilities):
-                data["targets"][OF_ATOM] = {"key": "neighbors", "sample_kind": "atom"}
+        frames[1] = set_comment(frames[1], f" {LACKING}=", " other=")
+        for labelled in {each.labelled for each in targets}:
+            frames = list(map(labelled, frames))
+        self.write_frames(folder / "ethanol.xyz", frames)
+        data = self.data_set("ethanol.xyz")
+        for each in targets:
+            missing = {"allow_missing": True} if each.key == LACKING else {}
+            data["targets"][each.name] = each.options() | missing
         train(folder, self.options(data, num_epochs=15, batch_size=2))
+
+
+def plain_name(target: LabelledTarget) -> str:
+    """The name of a target in files of predictions: extended xyz has signs of its own."""
+    return target.name.replace("::", "_")
+
+
+def values_in(structures: list[ase.Atoms], target: LabelledTarget) -> np.ndarray:
+    """The values (S, ..., P) or (A, ..., P) of a target in structures that were read from xyz."""
+    if target.name == ENERGY:
+        return np.array([[atoms.get_potential_energy()] for atoms in structures])
+    name, info = plain_name(target), target.info
+    found = [(atoms.arrays if info.per_atom else atoms.info)[name] for atoms in structures]
+    values = np.concatenate(found) if info.per_atom else np.stack(found)
+    # one sub-target has no axis of its own there
+    return values.reshape(len(values), *info.type.components, info.num_subtargets)
 
 
 def newest_table(folder: Path) -> Path | None:
@@ -258,6 +345,16 @@ def newest_table(folder: Path) -> Path | None:
 def write_options(file: Path, options: Any) -> None:
     """Write an options file."""
     file.write_text(dump_yaml(options), encoding="utf-8")
+
+
+def run_in_ase(folder: Path, target: LabelledTarget, files: list[str]) -> None:
+    """Predict the structures of some files in ASE; :meth:`Run.in_ase` reads what it says."""
+    output = (target.name, target.info.sample_kind)
+    done = run_python(ASE_SCRIPT, "model.pt", EXTENSIONS, *output, *files, folder=folder)
+    if done.returncode != 0:
+        raise AssertionError(f"ASE cannot run the exported model:\n{done.stderr}")
+    # libraries may print before it
+    (folder / IN_ASE).write_text(done.stdout.splitlines()[-1], encoding="utf-8")
 
 
 def train(folder: Path, options: dict[str, Any], *flags: str) -> CompletedCommand:

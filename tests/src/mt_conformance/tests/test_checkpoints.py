@@ -1,18 +1,18 @@
 """Checkpoints: what is in them, and that they bring back what was saved."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from mt_conformance.inputs import ATOMIC_TYPES, Examples, Subject, abilities, needs
+from mt_conformance.inputs import ATOMIC_TYPES, Examples, Model, Subject, abilities, needs
 from mt_conformance.runs import OPTIONS, Runs, mt, predictor_of
 from mt_conformance.tests.comparing import assert_close, assert_identical, differences, leaves
 from mt_shared.contract import (
     DatasetInfo,
-    ModelInterface,
     TargetInfo,
     metadata_from_dict,
     metadata_to_dict,
@@ -21,12 +21,12 @@ from mt_shared.contract import (
 )
 from mt_shared.errors import CheckpointError, UserError
 
-Energies = Callable[[ModelInterface], torch.Tensor]
+Values = Callable[[Model], torch.Tensor]
 PLAIN = (str, int, float, bool, type(None), torch.Tensor)
 
 
 @pytest.fixture
-def saved(model: ModelInterface, tmp_path: Path) -> Path:
+def saved(model: Model, tmp_path: Path) -> Path:
     """A file with the checkpoint of the model."""
     file = tmp_path / "saved.ckpt"
     model.save_checkpoint(file)
@@ -34,18 +34,18 @@ def saved(model: ModelInterface, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def loaded(saved: Path, model: ModelInterface) -> ModelInterface:
+def loaded(saved: Path, model: Model) -> Model:
     """A copy of the model by way of a file."""
     return load(model, read_checkpoint(saved), "restart")
 
 
 @pytest.fixture
-def energies(examples: Examples) -> Energies:
-    """Of three structures by any model."""
+def values(examples: Examples) -> Values:
+    """The main target of three structures by any model."""
     return lambda model: predictor_of(model).values(examples.ethanol(3))
 
 
-def load(like: ModelInterface, checkpoint: dict[str, Any], context: str) -> ModelInterface:
+def load(like: Model, checkpoint: dict[str, Any], context: str) -> Model:
     """A model of the same class in evaluation mode."""
     return type(like).load_checkpoint(checkpoint, context).eval()
 
@@ -56,7 +56,7 @@ def check_plain(checkpoint: dict[str, Any]) -> None:
     assert not foreign, f"neither tensors nor plain values: {foreign[:5]}"
 
 
-def test_model_checkpoint_is_plain(model: ModelInterface) -> None:
+def test_model_checkpoint_is_plain(model: Model) -> None:
     """The checkpoint of a model holds tensors and plain values, nothing else.
 
     IF IT FAILS: the message names the places; turn what is there into numbers, strings, lists and
@@ -81,7 +81,7 @@ def test_checkpoint_needs_no_code_to_be_read(saved: Path) -> None:
     torch.load(saved, weights_only=True)
 
 
-def test_checkpoint_names_its_architecture(subject: Subject, model: ModelInterface) -> None:
+def test_checkpoint_names_its_architecture(subject: Subject, model: Model) -> None:
     """`mt export` finds the architecture of a checkpoint by its name in the file.
 
     IF IT FAILS: begin `get_checkpoint()` with `mt_shared.contract.checkpoint_header(type(self))`.
@@ -93,7 +93,7 @@ def test_checkpoint_names_its_architecture(subject: Subject, model: ModelInterfa
         assert found == name, f"'{key}' of the checkpoint is '{found}'; expected '{name}'"
 
 
-def test_dataset_info_comes_back(model: ModelInterface, loaded: ModelInterface) -> None:
+def test_dataset_info_comes_back(model: Model, loaded: Model) -> None:
     """Units, elements and targets survive a checkpoint.
 
     IF IT FAILS: save `dataset_info.to_dict()` and read it with `DatasetInfo.from_dict`.
@@ -116,31 +116,31 @@ def test_metadata_survive_plain_values(subject: Subject) -> None:
 
 @pytest.mark.parametrize("context", ["restart", "finetune", "export"])
 def test_loaded_model_predicts_the_same(
-    model: ModelInterface, saved: Path, energies: Energies, context: str
+    model: Model, saved: Path, values: Values, context: str
 ) -> None:
     """In every context, a model out of a checkpoint predicts what it predicted, to the last bit.
 
     IF IT FAILS: is all state in parameters and buffers? What is derived from hypers must be
     derived again in `__init__`, and in the same dtype.
     """
-    assert_identical(energies(load(model, read_checkpoint(saved), context)), energies(model))
+    assert_identical(values(load(model, read_checkpoint(saved), context)), values(model))
 
 
 def test_restart_with_equal_data_changes_nothing(
-    model: ModelInterface, loaded: ModelInterface, energies: Energies
+    model: Model, loaded: Model, values: Values
 ) -> None:
     """`restart` with an equal `DatasetInfo` leaves predictions as they are, to the last bit.
 
     IF IT FAILS: `restart` must not initialize anything that the model has.
     """
     restarted = loaded.restart(DatasetInfo.from_dict(model.dataset_info.to_dict())).eval()
-    assert_identical(energies(restarted), energies(model))
+    assert_identical(values(restarted), values(model))
     changed = differences(restarted.dataset_info.to_dict(), model.dataset_info.to_dict())
     assert not changed, f"the data set info has changed: {changed}"
 
 
 def test_restart_with_a_new_element(
-    subject: Subject, model: ModelInterface, loaded: ModelInterface, energies: Energies
+    subject: Subject, model: Model, loaded: Model, values: Values
 ) -> None:
     """An element that the model has never seen is refused, or added without changing the others.
 
@@ -152,25 +152,26 @@ def test_restart_with_a_new_element(
     except UserError as error:
         refusal = str(error)
     else:
-        what, same = "energy after adding an element", subject.tolerances.same
-        assert_close(energies(restarted), energies(model), same, what)
+        what, same = "values after adding an element", subject.tolerances.same
+        assert_close(values(restarted), values(model), same, what)
         return
     assert "17" in refusal, f"the error does not name the element 17: {refusal}"
 
 
 @needs(abilities.several_targets)
 def test_restart_with_a_new_target(
-    subject: Subject, model: ModelInterface, loaded: ModelInterface, energies: Energies
+    subject: Subject, model: Model, loaded: Model, values: Values
 ) -> None:
     """A new target becomes an output, and the old ones stay as they are.
 
     IF IT FAILS: `restart` must build what the new target needs, and leave the rest alone.
     """
     info = subject.dataset_info()
-    more = DatasetInfo("angstrom", ATOMIC_TYPES, info.targets | {"mtt::new": TargetInfo()})
+    new = TargetInfo(sample_kind=subject.main.info.sample_kind, type=subject.main.info.type)
+    more = replace(info, targets=info.targets | {"mtt::new": new})
     restarted = loaded.restart(more).eval().to(subject.dtype)
     assert "mtt::new" in restarted.supported_outputs(), "the new target is no output"
-    assert_identical(energies(restarted), energies(model))
+    assert_identical(values(restarted), values(model))
 
 
 @pytest.mark.parametrize("part", ["model", "trainer"])
@@ -193,7 +194,7 @@ def test_newer_checkpoint_is_refused(
     )
 
 
-def test_todays_checkpoint_needs_no_upgrade(subject: Subject, model: ModelInterface) -> None:
+def test_todays_checkpoint_needs_no_upgrade(subject: Subject, model: Model) -> None:
     """A checkpoint of the current version passes `upgrade_checkpoint` as it is.
 
     IF IT FAILS: `upgrade_checkpoint` must begin with the version that the checkpoint has.
@@ -217,7 +218,7 @@ def test_checkpoint_of_another_architecture_is_refused(runs: Runs, tmp_path: Pat
     refused.check_refused("someone_elses", runs.subject.name)
 
 
-def test_changing_a_loaded_model_leaves_the_checkpoint(model: ModelInterface, saved: Path) -> None:
+def test_changing_a_loaded_model_leaves_the_checkpoint(model: Model, saved: Path) -> None:
     """A checkpoint that was taken stays as it is while the model goes on.
 
     IF IT FAILS: `get_checkpoint` must copy (`.detach().clone()`), not hand out its parameters.

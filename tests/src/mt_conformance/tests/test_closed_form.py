@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mt_conformance.inputs import ENERGY, ETHANOL, abilities, needs
+from mt_conformance.inputs import ETHANOL, abilities, needs
 from mt_conformance.runs import OPTIONS, Run, Runs, mt, train
 from mt_conformance.tests.comparing import differences
 
@@ -43,12 +43,11 @@ def test_finetuning_is_better_than_a_fit_to_few_data(runs: Runs, tmp_path: Path)
     for name in ("scratch", "finetuned"):
         folder = tmp_path / name
         folder.mkdir()
-        runs.examples.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
-        options = runs.options(runs.energy_set("new.xyz")) | {"validation_set": 0.75}
+        runs.write(folder / "new.xyz", ETHANOL, NOT_IN_THE_REFERENCE)
+        options = runs.options(runs.data_set("new.xyz")) | {"validation_set": 0.75}
         if name == "finetuned":
             options["architecture"]["training"]["finetune"] = finetune
         train(folder, options)
-        quantity = "forces" if abilities.forces(runs.subject.capabilities) else ENERGY
-        errors[name] = Run(folder).errors(quantity, "validation")[0]
+        errors[name] = Run(folder).errors(runs.subject.learnt_quantity, "validation")[0]
     assert np.isfinite(list(errors.values())).all(), f"errors on new structures: {errors}"
     assert errors["finetuned"] < errors["scratch"], f"errors on new structures: {errors}"

@@ -6,14 +6,25 @@ import ase.io
 import numpy as np
 from metatensor.torch import load as load_tensor_map
 
-from mt_conformance.inputs import ETHANOL, ICE, Subject, needs
+from mt_conformance.inputs import LabelledTarget, Subject, abilities, as_frames, needs
 from mt_conformance.providing import not_provided
-from mt_conformance.runs import EVAL_OPTIONS, OPTIONS, Run, Runs, mt, write_options
+from mt_conformance.runs import (
+    EVAL_OPTIONS,
+    OPTIONS,
+    Run,
+    Runs,
+    mt,
+    plain_name,
+    values_in,
+    write_options,
+)
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.registry import CAPABILITIES, SCHEMA
 
 BITS = 64
-"""Of the potential that is looked at here: in float64 its predictions are in files of two kinds."""
+"""Of the model that is looked at here: in float64 its predictions are in files of two kinds."""
+DIGITS = 1e-8
+"""Of the numbers of atoms in extended xyz."""
 
 
 def test_train_leaves_its_files(runs: Runs) -> None:
@@ -21,7 +32,7 @@ def test_train_leaves_its_files(runs: Runs) -> None:
 
     IF IT FAILS: the trainer writes into `checkpoint_dir` alone; mt copies from there.
     """
-    run = runs.potential(BITS)
+    run = runs.trained(BITS)
     (folder,) = run.runs()
     for name in ("model.pt", "model.ckpt"):
         assert (run.folder / name).read_bytes() == (folder / name).read_bytes(), f"{name} differs"
@@ -29,43 +40,52 @@ def test_train_leaves_its_files(runs: Runs) -> None:
         assert (folder / name).is_file(), f"there is no {name} in the folder of the run"
 
 
+@needs(abilities.energies)
 def test_train_says_how_to_use_the_model(runs: Runs) -> None:
     """The last lines of a training use the model in ASE, i-PI and LAMMPS.
 
     IF IT FAILS: the model lacks what they need of it: `dataset_info.atomic_types`.
     """
-    said = runs.potential(BITS).log()
+    said = runs.trained(BITS).log()
     for engine in ("ASE", "i-PI", "LAMMPS"):
         assert f"in {engine}:" in said, f"nothing is said of {engine}:\n{said}"
 
 
-def test_eval_writes_files(runs: Runs) -> None:
-    """`mt eval` writes the same energies to extended xyz and to metatensor.
+def test_eval_writes_files(runs: Runs, main: LabelledTarget) -> None:
+    """`mt eval` writes the same predictions to extended xyz and to metatensor.
 
     IF IT FAILS: predictions must not depend on how they are asked for.
     """
-    folder = runs.potential(BITS).folder
-    structures = ase.io.read(folder / "predicted.xyz", ":")
-    expected = load_tensor_map(str(folder / "predicted_energy.mts")).block().values
-    found = [[atoms.get_potential_energy()] for atoms in structures]
-    assert_close(found, expected, 1e-9, "energies in predicted.xyz")
+    folder = runs.trained(BITS).folder
+    structures = list(ase.io.iread(folder / "predicted.xyz"))
+    expected = load_tensor_map(str(folder / tensors(main, "predicted"))).block().values
+    found = values_in(structures, main)
+    assert_close(found, expected, DIGITS, f"'{main.name}' in predicted.xyz")
 
 
-def test_eval_takes_a_checkpoint(subject: Subject, runs: Runs, tmp_path: Path) -> None:
+def tensors(main: LabelledTarget, name: str) -> str:
+    """The file with the predictions of the main target, of `mt eval -o name.mts`."""
+    return f"{name}_{plain_name(main)}.mts"
+
+
+def test_eval_takes_a_checkpoint(
+    subject: Subject, main: LabelledTarget, runs: Runs, tmp_path: Path
+) -> None:
     """`mt eval` of the checkpoint, one structure at a time, gives what the exported model gives.
 
     IF IT FAILS: loading with context `export` must give the model that was exported: the best.
     """
-    run = runs.potential(BITS)
+    run = runs.trained(BITS)
     output = tmp_path / "out.mts"
     arguments = ("eval", "model.ckpt", EVAL_OPTIONS, "-b", "1", "-o", output)
     said = mt(*arguments, folder=run.folder).check().said
     found, expected = (
         load_tensor_map(str(file)).block().values
-        for file in (tmp_path / "out_energy.mts", run.folder / "predicted_energy.mts")
+        for file in (tmp_path / tensors(main, "out"), run.folder / tensors(main, "predicted"))
     )
-    assert_close(found, expected, subject.tolerances.engine64, "energies of the checkpoint")
-    for name in (ETHANOL, ICE):
+    what = f"'{main.name}' of the checkpoint"
+    assert_close(found, expected, subject.tolerances.engine64, what)
+    for name in main.files:
         assert f"{name}.xyz" in said, f"the errors of {name}.xyz are not printed:\n{said}"
 
 
@@ -74,13 +94,13 @@ def test_export_gives_the_trained_model(runs: Runs, tmp_path: Path) -> None:
 
     IF IT FAILS: as for `mt eval` of a checkpoint.
     """
-    run = runs.potential(BITS)
+    run = runs.trained(BITS)
     again = Run(tmp_path)
     flags = ("-o", again.model, "-e", again.extensions)
     mt("export", "model.ckpt", *flags, folder=run.folder).check()
     structures, tolerances = runs.examples.ethanol(2), runs.subject.tolerances
     found, expected = (each.exported().values(structures) for each in (again, run))
-    assert_close(found, expected, tolerances.engine64, "energies")
+    assert_close(found, expected, tolerances.engine64, f"'{runs.subject.main.name}'")
 
 
 def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
@@ -89,9 +109,11 @@ def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
     IF IT FAILS: the capabilities of the exported model must name the elements of the training.
     """
     atoms = ase.Atoms("Cl2", positions=np.eye(3)[:2])
-    ase.io.write(tmp_path / "chlorine.xyz", atoms)
-    write_options(tmp_path / EVAL_OPTIONS, {"systems": {"read_from": "chlorine.xyz"}})
-    run = runs.potential(BITS)
+    runs.write_frames(tmp_path / "chlorine.xyz", as_frames([atoms]))
+    data = runs.data_set("chlorine.xyz")
+    del data["targets"]
+    write_options(tmp_path / EVAL_OPTIONS, data)
+    run = runs.trained(BITS)
     arguments = ("eval", run.model, EVAL_OPTIONS, "-e", run.extensions)
     mt(*arguments, folder=tmp_path).check_refused("17", "chlorine.xyz")
 

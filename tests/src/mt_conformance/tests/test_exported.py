@@ -8,10 +8,18 @@ import pytest
 import torch
 from metatomic.torch import AtomisticModel
 
-from mt_conformance.inputs import ATOMIC_TYPES, Examples, Subject, abilities, edge_cases, needs
+from mt_conformance.inputs import (
+    ATOMIC_TYPES,
+    Examples,
+    LabelledTarget,
+    Model,
+    Subject,
+    abilities,
+    edge_cases,
+    needs,
+)
 from mt_conformance.runs import Predictor, Run, Runs, predictor_of
 from mt_conformance.tests.comparing import assert_close
-from mt_shared.contract import ModelInterface
 
 BOTH = (abilities.dtype("float32"), abilities.double_precision)
 PRECISIONS = [
@@ -22,8 +30,8 @@ PRECISIONS = [
 
 @pytest.fixture(params=PRECISIONS)
 def run(request: pytest.FixtureRequest, runs: Runs) -> Run:
-    """A trained potential, evaluated by ``mt eval`` and in ASE, in each precision."""
-    return runs.potential(request.param)
+    """A trained model, evaluated by ``mt eval`` and in ASE, in each precision."""
+    return runs.trained(request.param)
 
 
 @pytest.fixture
@@ -43,37 +51,37 @@ def test_runs_without_our_packages(run: Run) -> None:
     assert ours == [], f"imported: {ours}"
 
 
-def test_energies_in_ase(run: Run, tolerance: float) -> None:
-    """ASE gives the energies of `mt eval`.
+def test_values_in_ase(run: Run, main: LabelledTarget, tolerance: float) -> None:
+    """ASE gives the energies of `mt eval`, or what else the model was trained on.
 
     IF IT FAILS: does the result depend on the size of the batch, or on edges beyond the cutoff?
     """
-    found = [result["energy"] for result in run.in_ase()["results"]]
-    assert_close(found, run.predicted().energies, tolerance, "energies in ASE")
+    found = np.concatenate([result["values"] for result in run.in_ase()["results"]])
+    assert_close(found, run.predicted(main).values, tolerance, f"'{main.name}' in ASE")
 
 
 @needs(abilities.forces)
-def test_forces_in_ase(run: Run, tolerance: float) -> None:
+def test_forces_in_ase(run: Run, main: LabelledTarget, tolerance: float) -> None:
     """ASE gives the forces of `mt eval`.
 
     IF IT FAILS: as for the energies; a difference of the forces alone is one of the derivatives.
     """
     found = np.concatenate([result["forces"] for result in run.in_ase()["results"]])
-    assert_close(found, run.predicted().forces, tolerance, "forces in ASE")
+    assert_close(found, run.predicted(main).forces, tolerance, "forces in ASE")
 
 
 @needs(abilities.stress)
-def test_stress_in_ase(run: Run, tolerance: float) -> None:
+def test_stress_in_ase(run: Run, main: LabelledTarget, tolerance: float) -> None:
     """ASE gives the stress of `mt eval`, for the structures that are periodic.
 
     IF IT FAILS: as for the forces; look at how the energy depends on the cell.
     """
     found = [result["stress"] for result in run.in_ase()["results"] if "stress" in result]
-    assert_close(found, run.predicted().stress, tolerance, "stress in ASE")
+    assert_close(found, run.predicted(main).stress, tolerance, "stress in ASE")
 
 
 def test_export_changes_nothing(
-    same: float, model: ModelInterface, exported: Predictor, examples: Examples
+    same: float, model: Model, exported: Predictor, examples: Examples
 ) -> None:
     """The exported file, in TorchScript, predicts what the model in Python predicts.
 
@@ -88,7 +96,7 @@ def test_export_changes_nothing(
         assert_close(found, expected, same, f"'{name}' after export")
 
 
-def test_export_leaves_the_model(model: ModelInterface) -> None:
+def test_export_leaves_the_model(model: Model) -> None:
     """Exporting leaves the model in Python as it was: same dtype, same training mode.
 
     IF IT FAILS: export a copy (`copy.deepcopy(self).eval()`).
@@ -175,23 +183,24 @@ def check_not_felt(same: float, predictor: Predictor, reach: float, claim: str) 
     for name in of_atoms:
         before, after = (predictor.values([each], name, "atom")[0] for each in (atoms, last))
         assert_close(after, before, same, f"{what}: '{name}' of the other one")
-    # without energies of atoms: moving one end changes the whole by the same, wherever the other is
+    # without values of atoms: moving one end changes the whole by the same, wherever the other is
     if not of_atoms:
         both = edge_cases.with_end_moved(first, -1, 0.05 * cutoff)
         states = (atoms, first, last, both)
-        energy, moved, other, all_moved = (predictor.values([each]) for each in states)
-        assert_close(all_moved - moved, other - energy, same, f"{what}: change of the energy")
+        before, moved, other, all_moved = (predictor.values([each]) for each in states)
+        what = f"{what}: change of '{predictor.main}'"
+        assert_close(all_moved - moved, other - before, same, what)
 
 
 @needs(*BOTH)
-def test_precisions_agree(subject: Subject, model: ModelInterface, examples: Examples) -> None:
-    """The same weights give nearly the same energies in float32 as in float64.
+def test_precisions_agree(subject: Subject, model: Model, examples: Examples) -> None:
+    """The same weights predict nearly the same in float32 as in float64.
 
     IF IT FAILS: some step loses digits, such as a difference of large numbers.
     """
     structures = examples.both()
     expected = predictor_of(model).values(structures)
     found = predictor_of(copy.deepcopy(model).to(torch.float32)).values(structures)
-    sizes = torch.tensor([[len(atoms)] for atoms in structures])
-    tolerance = subject.tolerances.precision
-    assert_close(found / sizes, expected / sizes, tolerance, "energy by atom in float32")
+    found, expected = (subject.main.by_atom(each, structures) for each in (found, expected))
+    what = f"'{subject.main.name}' by atom in float32"
+    assert_close(found, expected, subject.tolerances.precision, what)

@@ -79,7 +79,7 @@ def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     for name in (stopped_training.UNDISTURBED, stopped_training.KILLED):
         (tmp_path / name).mkdir()
         hypers = {"num_epochs": 80, "batch_size": 4, "checkpoint_interval": 1}
-        options = runs.energy_options(slice(20), tmp_path / name, **hypers)
+        options = runs.small_options(slice(20), tmp_path / name, **hypers)
         # a training whose every moment counts ends with its last checkpoint
         options["final_eval"] = False
         write_options(tmp_path / name / OPTIONS, options)

@@ -9,7 +9,8 @@ from mt_conformance.inputs import Examples, abilities, needs
 from mt_conformance.runs import Gradients, IpiResults, Run, Runs, read_ipi_results, run_in_ipi
 from mt_conformance.tests.comparing import assert_close
 
-pytestmark = needs(abilities.forces)
+# its driver knows no inputs
+pytestmark = needs(abilities.forces, abilities.no_inputs)
 
 TOLERANCE = 1e-5
 """i-PI has eight digits in its files, and constants of nature of its own."""
@@ -20,7 +21,7 @@ MOST_DRIFT = 0.05
 @pytest.fixture
 def potential(runs: Runs) -> Run:
     """A trained potential, in float64 where that is supported."""
-    return runs.potential(64 if abilities.double_precision(runs.subject.capabilities) else 32)
+    return runs.trained(64 if abilities.double_precision(runs.subject.capabilities) else 32)
 
 
 @pytest.fixture

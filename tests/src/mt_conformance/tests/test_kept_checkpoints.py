@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from mt_conformance.inputs import Subject
-from mt_conformance.regression import FOLDER, kept_model, upgraded, version_of
+from mt_conformance.inputs import Model, Subject
+from mt_conformance.regression import (
+    FOLDER,
+    TRAINER_VERSION,
+    kept_model,
+    lacks,
+    upgraded,
+    version_of,
+)
 from mt_conformance.runs import Runs, predictor_of
 from mt_conformance.tests.comparing import leaves
-from mt_shared.contract import ModelInterface, read_checkpoint
-
-TRAINER_VERSION = "trainer_version"
+from mt_shared.contract import read_checkpoint
 
 
-def cluster(model: ModelInterface) -> ase.Atoms:
+def cluster(model: Model) -> ase.Atoms:
     """Two atoms of each type that the model knows, a bond's length apart from their next ones."""
     numbers = [*model.dataset_info.atomic_types] * 2
     positions = 1.1 * np.arange(len(numbers))[:, None] * np.array([[1.0, 0.1, 0.2]])
@@ -28,11 +33,13 @@ def cluster(model: ModelInterface) -> ase.Atoms:
 def test_each_version_has_a_checkpoint(subject: Subject, runs: Runs, kept: dict[str, Path]) -> None:
     """There is a checkpoint, such as `checkpoints/v1.ckpt`, of each version of model and trainer.
 
-    IF IT FAILS: keep the checkpoint of a small training, such as the one that the message names,
-    before the version is released: nothing writes it afterwards. One for the sake of a new version
-    of the trainer is called `v1b.ckpt`.
+    The newest, of the shared trainer, has averaged weights and a best state.
+
+    IF IT FAILS: keep the checkpoint of a small training before the version is released, for nothing
+    writes it afterwards: `python -m mt_conformance.regression NAME model.ckpt`. It says how to
+    train; one beside another of the same version of the model is called `v1b.ckpt`.
     """
-    model_class = subject.architecture.model_class
+    model_class = subject.model_class
     there = {version_of(name) for name in kept}
     missing = sorted(set(range(1, model_class.__checkpoint_version__ + 1)) - there)
     assert not missing, (
@@ -46,6 +53,12 @@ def test_each_version_has_a_checkpoint(subject: Subject, runs: Runs, kept: dict[
     assert not lacking, (
         f"there is no checkpoint of version {lacking[0]} of the trainer in {FOLDER}/; today's is "
         f"in {runs.reference().checkpoint}"
+    )
+    newest = list(kept)[-1]
+    missing_parts = lacks(subject, kept[newest])
+    assert not missing_parts, (
+        f"{FOLDER}/{newest}.ckpt has no {' and no '.join(missing_parts)}: an upgrade that forgets "
+        "their names would pass; keep one that has them beside it"
     )
 
 
@@ -85,9 +98,12 @@ def test_saved_structure_needs_a_new_version(runs: Runs, kept: dict[str, Path]) 
     version, and add to `upgrades.py` the function that turns old ones into new ones.
     """
     subject = runs.subject
-    name = f"v{subject.architecture.model_class.__checkpoint_version__}"
-    if name not in kept:
-        pytest.skip(f"there is no {FOLDER}/{name}.ckpt to compare with")
+    version = subject.model_class.__checkpoint_version__
+    # the newest of that version, where there is one for each version of the trainer
+    names = [name for name in kept if version_of(name) == version]
+    if not names:
+        pytest.skip(f"there is no {FOLDER}/v{version}.ckpt to compare with")
+    name = names[-1]
     # of the whole only the keys: losses and random states change with each training
     today = dict.fromkeys(runs.reference().contents(), "")
     of_trainer = differences(dict.fromkeys(read_checkpoint(kept[name]), ""), today)
@@ -102,7 +118,7 @@ def changes_of_model(subject: Subject, file: Path) -> list[str]:
     """What the model of a checkpoint of today's version saves otherwise than it was saved."""
     old = read_checkpoint(file)
     try:
-        model = subject.architecture.model_class.load_checkpoint(read_checkpoint(file), "restart")
+        model = subject.model_class.load_checkpoint(read_checkpoint(file), "restart")
     except Exception as error:
         return [f"it does not load, {type(error).__name__}: {error}"]
     # what a model leaves empty is filled in by the trainer, as its best state

@@ -6,10 +6,9 @@ import ase
 import pytest
 import torch
 
-from mt_conformance.inputs import ATOMIC_TYPES, ETHANOL, Examples, Subject, abilities, needs
+from mt_conformance.inputs import ATOMIC_TYPES, ETHANOL, Examples, Model, Subject, abilities, needs
 from mt_conformance.runs import Run, Runs, exported_predictor, predictor_of, train
 from mt_conformance.tests.comparing import assert_close, assert_finite, assert_identical
-from mt_shared.contract import ModelInterface
 
 NITROGEN, CHLORINE = 7, 17
 
@@ -17,7 +16,7 @@ pytestmark = needs(abilities.finetuning())
 
 
 @pytest.fixture(scope="module")
-def larger(model: ModelInterface, subject: Subject) -> ModelInterface:
+def larger(model: Model, subject: Subject) -> Model:
     """The model, made ready for two more atomic types, one after the other."""
     torch.manual_seed(1)
     for new in (NITROGEN, CHLORINE):
@@ -33,31 +32,34 @@ def with_new_types(atoms: ase.Atoms) -> ase.Atoms:
     return changed
 
 
-def test_old_types_keep_their_energies(
-    model: ModelInterface, larger: ModelInterface, same: float, examples: Examples
+def test_old_types_keep_their_values(
+    subject: Subject, model: Model, larger: Model, same: float, examples: Examples
 ) -> None:
-    """Structures of the old types have the energies and forces that they had before.
+    """Structures of the old types have the values and the forces that they had before.
 
     IF IT FAILS: every number that belongs to an atomic type must follow it to its new place, and
     nothing that is computed of old types may depend on how many types there are.
     """
-    before, after = (predictor_of(each).gradients(examples.both()) for each in (model, larger))
-    assert_close(after.energies, before.energies, same, "energies in the larger model")
-    assert_close(after.forces, before.forces, same, "forces in the larger model")
+    predictors = [predictor_of(each) for each in (model, larger)]
+    before, after = (each.values(examples.both()) for each in predictors)
+    assert_close(after, before, same, f"'{subject.main.name}' in the larger model")
+    if abilities.forces(subject.capabilities):
+        before, after = (each.gradients(examples.both()).forces for each in predictors)
+        assert_close(after, before, same, "forces in the larger model")
 
 
-def test_new_types_have_energies(larger: ModelInterface, examples: Examples) -> None:
-    """A structure with the new types has a finite energy of its own.
+def test_new_types_have_values(larger: Model, examples: Examples) -> None:
+    """A structure with the new types has finite values of its own.
 
     IF IT FAILS: does `restart(dataset_info)` return a model of all types, old and new?
     """
     structure = examples.ethanol()[0]
     predictor = predictor_of(larger)
-    energies = predictor.values([structure, with_new_types(structure)])
-    assert_finite(energies, "predicted energies")
+    old, new = (predictor.values([each]) for each in (structure, with_new_types(structure)))
+    assert_finite(new, "predictions")
     # more than the order of a sum does
-    change = float((energies[1] - energies[0]).abs())
-    assert change > 1e-6, f"nitrogen and chlorine change nothing: {change:.1e} eV"
+    change = float((new - old).abs().max())
+    assert change > 1e-6, f"nitrogen and chlorine change nothing: {change:.1e}"
 
 
 @needs(abilities.epochs)
@@ -69,10 +71,11 @@ def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Pa
     exported model: the best weights of the training belong to the larger model.
     """
     # ethanol with nitrogen in the place of oxygen, and none of the oxygen that the model knows
-    frames = [frame.replace("\nO ", "\nN ") for frame in examples.frames(ETHANOL)[60:70]]
-    (tmp_path / "new.xyz").write_text("".join(frames), encoding="utf-8")
+    labelled = map(runs.subject.main.labelled, examples.frames(ETHANOL)[60:70])
+    frames = [frame.replace("\nO ", "\nN ") for frame in labelled]
+    runs.write_frames(tmp_path / "new.xyz", frames)
     finetune = {"read_from": str(runs.reference().checkpoint)}
-    data = runs.energy_set("new.xyz")
+    data = runs.data_set("new.xyz")
     options = runs.options(data, num_epochs=1, batch_size=4, finetune=finetune)
     train(tmp_path, options)
     exported = Run(tmp_path).exported_model()
@@ -82,14 +85,11 @@ def test_finetuning_meets_new_types(runs: Runs, examples: Examples, tmp_path: Pa
     old = examples.ethanol()[0]
     new = old.copy()
     new.symbols[new.symbols == "O"] = "N"
-    energies = exported_predictor(exported).values([old, new])
-    assert_finite(energies, "predicted energies")
+    assert_finite(exported_predictor(exported).values([old, new]), "predictions")
 
 
-def test_larger_model_comes_back_from_its_checkpoint(
-    larger: ModelInterface, examples: Examples
-) -> None:
-    """A checkpoint of a model that was extended gives the same energies, to the last digit.
+def test_larger_model_comes_back_from_its_checkpoint(larger: Model, examples: Examples) -> None:
+    """A checkpoint of a model that was extended predicts the same, to the last digit.
 
     IF IT FAILS: does the order in which types were learnt matter? Then keep it in the checkpoint.
     """

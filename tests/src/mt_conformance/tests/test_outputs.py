@@ -1,5 +1,7 @@
 """What a model predicts, and how it is labelled."""
 
+import math
+
 import pytest
 import torch
 from metatensor.torch import Labels
@@ -8,21 +10,25 @@ from mt_conformance.inputs import (
     ATOMIC_TYPES,
     ENERGY,
     Examples,
+    LabelledTarget,
+    Model,
     Subject,
     abilities,
+    block_of,
+    blocks_of,
     edge_cases,
     needs,
 )
 from mt_conformance.providing import not_provided
 from mt_conformance.runs import Predictor
 from mt_conformance.tests.comparing import assert_close
-from mt_shared.contract import ModelInterface, TargetInfo
+from mt_shared.contract import TargetInfo
 
 Targets = dict[str, TargetInfo]
 
 
 @pytest.fixture
-def targets(model: ModelInterface) -> Targets:
+def targets(model: Model) -> Targets:
     """What the model predicts, features aside."""
     return model.dataset_info.targets
 
@@ -60,7 +66,7 @@ def test_labels_and_shapes(targets: Targets, predictor: Predictor, examples: Exa
     """A target of structures has a row for each of them, one of atoms a row for each atom.
 
     IF IT FAILS: return a TensorMap of one block with the samples ["system"] or
-    ["system", "atom"], no components, and `num_subtargets` properties.
+    ["system", "atom"], no components for a scalar, and `num_subtargets` properties.
     """
     structures = examples.both()
     sizes = [len(atoms) for atoms in structures]
@@ -68,32 +74,37 @@ def test_labels_and_shapes(targets: Targets, predictor: Predictor, examples: Exa
         for kind in kinds_of(predictor, name, target):
             result = predictor.run(structures, {name: kind})
             assert list(result) == [name], f"asked for '{name}', got {list(result)}"
-            assert len(result[name]) == 1, f"'{name}' has {len(result[name])} blocks; expected 1"
-            block = result[name].block()
+            blocks = blocks_of(target.type)
+            found = len(result[name])
+            assert found == len(blocks), f"'{name}' has {found} blocks; expected {len(blocks)}"
             names = ["system", "atom"] if kind == "atom" else ["system"]
             rows = pairs_of(sizes) if kind == "atom" else [[i] for i in range(len(sizes))]
             expected = Labels(names, torch.tensor(rows, dtype=torch.int32))
             what = f"'{name}' of {'atoms' if kind == 'atom' else 'structures'}"
-            found = block.components
-            assert block.samples == expected, (
-                f"{what}: samples {block.samples}; expected {expected}"
-            )
-            assert found == [], f"{what} is a scalar, but has components {found}"
-            columns = block.values.shape[-1]
-            assert columns == target.num_subtargets, (
-                f"'{name}' has {columns} properties; expected {target.num_subtargets}"
-            )
+            for keys, components in blocks:
+                block = block_of(result[name], keys)
+                assert block.samples == expected, (
+                    f"{what}: samples {block.samples}; expected {expected}"
+                )
+                assert block.components == components, (
+                    f"{what}: components {block.components}; expected {components}"
+                )
+                columns = block.values.shape[-1]
+                assert columns == target.num_subtargets, (
+                    f"'{name}' has {columns} properties; expected {target.num_subtargets}"
+                )
 
 
 def test_predictions_depend_on_the_structure(predictor: Predictor, examples: Examples) -> None:
-    """Structures of one composition get different energies, none of them NaN.
+    """Structures of one composition get different values of a target, none of them NaN.
 
     IF IT FAILS: every other test of predictions is void. Is the output connected to the network?
     """
-    values = predictor.values(examples.ethanol(3))
-    assert bool(torch.isfinite(values).all()), f"energies are not finite: {values.tolist()}"
-    spread = float(values.max() - values.min())
-    assert spread > 1e-6, f"three distorted molecules have energies within {spread:.1e} eV"
+    # a row for each molecule, of which the atoms are the same
+    values = predictor.values(examples.ethanol(3)).reshape(3, -1)
+    assert bool(torch.isfinite(values).all()), f"values are not finite: {values.tolist()}"
+    spread = float((values.max(0).values - values.min(0).values).max())
+    assert spread > 1e-6, f"three distorted molecules have values within {spread:.1e}"
 
 
 def test_atoms_sum_to_the_structure(
@@ -157,21 +168,25 @@ def test_empty_selection(of_atoms: list[str], predictor: Predictor, examples: Ex
         assert len(found) == 0, f"'{name}': {len(found)} rows for an empty selection"
 
 
-def test_single_atom(predictor: Predictor) -> None:
-    """An atom without neighbors has an energy.
+def test_single_atom(main: LabelledTarget, predictor: Predictor) -> None:
+    """An atom without neighbors has an energy, or whatever else is predicted.
 
     IF IT FAILS: let the model work with no edges at all.
     """
     for atomic_number in ATOMIC_TYPES:
         atoms = edge_cases.single_atom(atomic_number)
-        energy = predictor.values([atoms])
-        assert energy.shape == (1, 1), f"the energy of one atom has the shape {energy.shape}"
-        assert bool(torch.isfinite(energy).all()), f"its energy is {energy.item()}"
+        values = predictor.values([atoms])
+        shape = (1, *main.info.type.components, main.info.num_subtargets)
+        assert values.shape == shape, f"'{main.name}' of one atom has the shape {values.shape}"
+        assert bool(values.isfinite().all()), f"'{main.name}' of one atom is {values.tolist()}"
 
 
 @needs(abilities.finite_range)
-def test_far_apart_adds_up(same: float, predictor: Predictor, examples: Examples) -> None:
-    """Two molecules and an atom far from each other have the sum of their energies.
+def test_far_apart_adds_up(
+    same: float, main: LabelledTarget, predictor: Predictor, examples: Examples
+) -> None:
+    """Two molecules and an atom far from each other have the sum of their energies, and each atom
+    the value that it has alone.
 
     IF IT FAILS: is everything zero beyond the cutoff, and nothing normalized by the whole
     structure? If the model is meant to see farther, say so in `capabilities.yaml` (locality).
@@ -180,10 +195,11 @@ def test_far_apart_adds_up(same: float, predictor: Predictor, examples: Examples
     atom = edge_cases.single_atom(8)
     two = edge_cases.far_apart(first, atom)
     three = edge_cases.far_apart(edge_cases.far_apart(atom, first), second)
-    whole = predictor.values([three, two])
-    parts = predictor.values([first, second, atom])
-    expected = torch.stack([parts.sum(0), parts[0] + parts[2]])
-    assert_close(whole, expected, same, "energy of parts far apart")
+    whole = [predictor.values([each]) for each in (three, two)]
+    of_first, of_second, of_atom = (predictor.values([each]) for each in (first, second, atom))
+    expected = [main.joined([of_atom, of_first, of_second]), main.joined([of_first, of_atom])]
+    for found, wanted in zip(whole, expected):
+        assert_close(found, wanted, same, f"'{main.name}' of parts far apart")
 
 
 def test_batches_agree(
@@ -218,26 +234,29 @@ def test_partly_periodic(
     partly, fully = edge_cases.in_void(examples.ice()[0], directions)
     expected = predictor.values([fully])
     found = predictor.values([partly])
-    assert_close(found, expected, same, "energy of a partly periodic structure")
+    what = f"'{predictor.main}' of a partly periodic structure"
+    assert_close(found, expected, same, what)
 
 
-def test_tiny_cell(same: float, predictor: Predictor) -> None:
-    """A cell smaller than the cutoff has an eighth of the energy of its supercell.
+def test_tiny_cell(same: float, main: LabelledTarget, predictor: Predictor) -> None:
+    """A cell smaller than the cutoff has an eighth of the energy of its supercell, whose atoms have
+    the values that they have in the cell.
 
     IF IT FAILS: an atom has several edges to the same neighbor, and to its own images: keep each
     edge with its cell shift, and do not identify edges by their two atoms.
     """
     cell = edge_cases.tiny_cell()
     # twice along each vector and three times along one: an atom and its image lie apart in each way
-    found = predictor.values([cell.repeat(2), cell.repeat((3, 1, 1))])
-    energy = predictor.values([cell])[0]
-    expected = torch.stack([8 * energy, 3 * energy])
-    assert_close(found, expected, same, "energy of supercells")
+    values = predictor.values([cell])
+    for repeats in ((2, 2, 2), (3, 1, 1)):
+        found = predictor.values([cell.repeat(repeats)])
+        expected = main.joined([values] * math.prod(repeats))
+        assert_close(found, expected, same, f"'{main.name}' of supercells")
 
 
 @needs(abilities.finite_range)
 def test_large_cell(same: float, predictor: Predictor, examples: Examples) -> None:
-    """A molecule in a huge periodic cell has the energy that it has without a cell.
+    """A molecule in a huge periodic cell is what it is without a cell.
 
     IF IT FAILS: neighbors follow from distances, not from the cell: nothing may be divided by the
     volume or laid on a grid of a fixed number of points.
@@ -245,7 +264,7 @@ def test_large_cell(same: float, predictor: Predictor, examples: Examples) -> No
     molecule = examples.ethanol()[0]
     found = predictor.values([edge_cases.in_large_cell(molecule)])
     expected = predictor.values([molecule])
-    assert_close(found, expected, same, "energy of a molecule in a large cell")
+    assert_close(found, expected, same, f"'{predictor.main}' of a molecule in a large cell")
 
 
 def test_features(

@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mt_conformance.inputs import ENERGY, Examples, Subject, abilities, needs
+from mt_conformance.inputs import Examples, Model, Subject, abilities, needs
 from mt_conformance.runs import exported_predictor, predictor_of
 from mt_conformance.tests.comparing import assert_close
-from mt_shared.contract import ModelInterface
 
 DTYPES = [
     pytest.param(name, marks=needs(abilities.dtype(name)))
@@ -21,7 +20,7 @@ DEVICES = [
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_dtypes_are_kept(model: ModelInterface, examples: Examples, name: str) -> None:
+def test_dtypes_are_kept(subject: Subject, model: Model, examples: Examples, name: str) -> None:
     """In each dtype that is named, the exported model says so and predicts in it.
 
     IF IT FAILS: tensors that are made on the way take the dtype of the positions; what is fixed
@@ -30,16 +29,16 @@ def test_dtypes_are_kept(model: ModelInterface, examples: Examples, name: str) -
     dtype = getattr(torch, name)
     predictor = exported_predictor(copy.deepcopy(model).to(dtype).export())
     assert predictor.dtype == dtype, f"a model in {name} is exported in {predictor.dtype}"
-    block = predictor.run(examples.ethanol(2), {ENERGY: "system"})[ENERGY].block()
-    assert block.values.dtype == dtype, f"a model in {name} predicts in {block.values.dtype}"
-    assert bool(block.values.isfinite().all()), f"energies in {name} are not finite"
+    main = subject.main
+    result = predictor.run(examples.ethanol(2), {main.name: main.info.sample_kind})
+    values = result[main.name].block().values
+    assert values.dtype == dtype, f"a model in {name} predicts in {values.dtype}"
+    assert bool(values.isfinite().all()), f"'{main.name}' in {name} is not finite"
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_devices_agree(
-    subject: Subject, model: ModelInterface, examples: Examples, device: str
-) -> None:
-    """On each device that is named and present, the energies are those of the processor.
+def test_devices_agree(subject: Subject, model: Model, examples: Examples, device: str) -> None:
+    """On each device that is named and present, the predictions are those of the processor.
 
     IF IT FAILS: tensors that are made on the way take the device of the positions; what is fixed
     belongs into buffers, which follow `model.to(device)`.
@@ -52,6 +51,6 @@ def test_devices_agree(
     copied = copy.deepcopy(model).to(dtype)
     expected = predictor_of(copied).values(structures)
     found = replace(predictor_of(copied.to(device)), device=device).values(structures)
-    sizes = torch.tensor([[len(atoms)] for atoms in structures])
-    tolerance = subject.tolerances.precision
-    assert_close(found / sizes, expected / sizes, tolerance, f"energy by atom on {device}")
+    found, expected = (subject.main.by_atom(each, structures) for each in (found, expected))
+    what = f"'{subject.main.name}' by atom on {device}"
+    assert_close(found, expected, subject.tolerances.precision, what)

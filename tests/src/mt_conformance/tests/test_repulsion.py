@@ -4,16 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import ase
-import ase.io
 import numpy as np
 import pytest
 
 from mt_conformance.inputs import (
-    ENERGY,
     Examples,
+    Model,
     SharedFolders,
     Subject,
     abilities,
+    as_frames,
     edge_cases,
     labelled,
     needs,
@@ -24,10 +24,9 @@ from mt_conformance.inputs import (
 from mt_conformance.runs import Predictor, Runs, predictor_of, train
 from mt_conformance.tests.comparing import assert_close
 from mt_conformance.tests.test_gradients import check_forces, check_stress
-from mt_shared.contract import ModelInterface
 from mt_shared.options import deep_merge
 
-pytestmark = needs_option("zbl")
+pytestmark = [needs_option("zbl"), needs(abilities.energies)]
 
 PAIRS = ["HH", "CH", "CO", "OO"]
 NEAR = [1e-3, 1e-2, 0.05]
@@ -82,7 +81,7 @@ def repelling_runs(repelling: Subject, examples: Examples, shared_folders: Share
 @needs(abilities.double_precision)
 @pytest.mark.parametrize("symbols", PAIRS)
 def test_adds_the_published_repulsion(
-    with_repulsion: Predictor, model: ModelInterface, symbols: str
+    with_repulsion: Predictor, model: Model, symbols: str
 ) -> None:
     """Two atoms near each other have the published energy more than without the option.
 
@@ -129,7 +128,7 @@ def test_trained_model_repels(repelling_runs: Runs, symbols: str) -> None:
     IF IT FAILS: the first test of this file says whether the model has a repulsion at all. If it
     has, something else in the model grows without bounds where atoms meet.
     """
-    run = repelling_runs.potential_for("repelling", slice(12), num_epochs=2, batch_size=2)
+    run = repelling_runs.trained_on("repelling", slice(12), num_epochs=2, batch_size=2)
     predictor = run.exported()
     distances = np.geomspace(NEAR[0], NEAR[-1], 12)
     found = predictor.gradients([pair(symbols, distance) for distance in (*distances, APART)])
@@ -156,13 +155,13 @@ def test_labels_that_are_repulsion_leave_nothing_to_learn(repelling_runs: Runs) 
     def make(folder: Path) -> None:
         molecules = [squeezed(atoms) for atoms in repelling_runs.examples.ethanol(10)]
         frames = [labelled(atoms, *repulsion(atoms)) for atoms in molecules]
-        ase.io.write(folder / "squeezed.xyz", frames, format="extxyz")
-        data = repelling_runs.energy_set("squeezed.xyz")
+        repelling_runs.write_frames(folder / "squeezed.xyz", as_frames(frames))
+        data = repelling_runs.data_set("squeezed.xyz")
         options = repelling_runs.options(data, num_epochs=1, batch_size=2)
         train(folder, options)
 
     run = repelling_runs.get("only-repulsion", make)
-    quantity = "forces" if abilities.forces(capabilities) else ENERGY
+    quantity = repelling_runs.subject.learnt_quantity
     error, baseline = run.errors(quantity)
     found = {"the model": error}
     if abilities.epochs(capabilities):

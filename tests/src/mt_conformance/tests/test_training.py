@@ -3,20 +3,18 @@
 import math
 from pathlib import Path
 
-import ase.io
 import numpy as np
 
 from mt_conformance.inputs import (
-    ENERGY,
     ETHANOL,
     OF_ATOM,
-    OF_STRUCTURE,
     Examples,
     Subject,
     abilities,
+    as_frames,
     labelled,
     needs,
-    set_comment,
+    with_nan,
 )
 from mt_conformance.runs import OPTIONS, Run, Runs, mt, train, write_options
 from mt_conformance.tests.comparing import assert_close, assert_finite, differences
@@ -38,7 +36,7 @@ def test_tiny_set_is_learnt(runs: Runs, subject: Subject) -> None:
     IF IT FAILS: a part has no gradients, the smoothing is too strong, or the model too small: see
     `HYPERS`, `NUM_EPOCHS_TO_LEARN` and `TOLERANCES["learnt"]` in `conformance.py`.
     """
-    quantity = "forces" if abilities.forces(subject.capabilities) else ENERGY
+    quantity = subject.learnt_quantity
     model, baseline = runs.learnt().errors(quantity)
     allowed = subject.tolerances.learnt * baseline
     assert model <= allowed, (
@@ -58,6 +56,7 @@ def test_forces_are_better_than_none(runs: Runs) -> None:
     assert model < baseline, f"the error of the forces is {model:.4g}, of no forces {baseline:.4g}"
 
 
+@needs(abilities.energies)
 def test_composition_is_learnt_exactly(runs: Runs, examples: Examples) -> None:
     """Energies that are a sum over atoms of a number for each element are predicted, forces are
     zero, after one epoch and in structures that were not trained on.
@@ -72,8 +71,8 @@ def test_composition_is_learnt_exactly(runs: Runs, examples: Examples) -> None:
             labelled(atoms, energy, np.zeros((len(atoms), 3)))
             for atoms, energy in zip(structures, labels)
         ]
-        ase.io.write(folder / "molecules.xyz", frames)
-        options = runs.options(runs.energy_set("molecules.xyz"), num_epochs=1)
+        runs.write_frames(folder / "molecules.xyz", as_frames(frames))
+        options = runs.options(runs.data_set("molecules.xyz"), num_epochs=1)
         train(folder, options)
 
     found = runs.get("composition", make).exported().values(structures)[:, 0]
@@ -98,11 +97,12 @@ def test_missing_labels_are_masked(runs: Runs, tmp_path: Path) -> None:
 
     IF IT FAILS: leave out what is NaN before reducing the loss; NaN times zero is NaN.
     """
-    train(tmp_path, with_nan(runs, tmp_path, allow_missing=True))
-    energies = Run(tmp_path).exported().values(runs.examples.ethanol(5))
-    assert_finite(energies, "predicted energies")
+    train(tmp_path, with_a_gap(runs, tmp_path, allow_missing=True))
+    values = Run(tmp_path).exported().values(runs.examples.ethanol(5))
+    assert_finite(values, "predictions")
     # the labels are all near -310 eV
-    assert float(energies.max()) < -200.0, f"predicted energies: {energies.flatten().tolist()}"
+    if abilities.energies(runs.subject.capabilities):
+        assert float(values.max()) < -200.0, f"predicted energies: {values.flatten().tolist()}"
 
 
 def test_missing_labels_are_refused(runs: Runs, tmp_path: Path) -> None:
@@ -110,17 +110,17 @@ def test_missing_labels_are_refused(runs: Runs, tmp_path: Path) -> None:
 
     IF IT FAILS: does the trainer read files by itself? The label table is made before it runs.
     """
-    write_options(tmp_path / OPTIONS, with_nan(runs, tmp_path, allow_missing=False))
-    mt("train", OPTIONS, folder=tmp_path).check_refused("NaN", "frame 2", "energy")
+    write_options(tmp_path / OPTIONS, with_a_gap(runs, tmp_path, allow_missing=False))
+    mt("train", OPTIONS, folder=tmp_path).check_refused("NaN", "frame 2", runs.subject.main.name)
 
 
-def with_nan(runs: Runs, folder: Path, allow_missing: bool) -> dict[str, object]:
-    """The options of a training on a file where the energy of frame 2 is NaN."""
-    frames = runs.examples.frames(ETHANOL)[:10]
-    word = next(word for word in frames[2].splitlines()[1].split() if word.startswith("energy="))
-    frames[2] = set_comment(frames[2], word, "energy=NaN")
-    (folder / "ethanol.xyz").write_text("".join(frames), encoding="utf-8")
-    data = runs.energy_set("ethanol.xyz", allow_missing=allow_missing)
+def with_a_gap(runs: Runs, folder: Path, allow_missing: bool) -> dict[str, object]:
+    """The options of a training on a file where a label of frame 2 is NaN."""
+    main = runs.subject.main
+    frames = list(map(main.labelled, runs.examples.frames(ETHANOL)[:10]))
+    frames[2] = with_nan(frames[2], main.key)
+    runs.write_frames(folder / "ethanol.xyz", frames)
+    data = runs.data_set("ethanol.xyz", allow_missing=allow_missing)
     return runs.options(data, num_epochs=2, batch_size=2)
 
 
@@ -131,12 +131,12 @@ def test_several_targets(runs: Runs) -> None:
     IF IT FAILS: every target of `dataset_info.targets` needs a head, a loss and an output.
     """
     run = runs.several()
-    for quantity in (ENERGY, OF_STRUCTURE):
+    for quantity in runs.subject.targets:
         model, _ = run.errors(quantity)
         assert math.isfinite(model), f"the error of '{quantity}' is {model}"
 
 
-@needs(abilities.several_targets, abilities.targets_of_atoms)
+@needs(abilities.several_targets, abilities.target("scalar", "atom"))
 def test_target_of_atoms(runs: Runs) -> None:
     """A target of each atom is trained, and predicted better than by a mean of each element.
 

@@ -4,6 +4,7 @@ import torch
 from metatomic.torch import ModelMetadata
 from torch.nn.functional import silu
 
+from mt_shared.data import Graph
 from mt_shared.mlip import MLIPModel, MLIPTrainer
 
 
@@ -43,16 +44,16 @@ class SchNet(MLIPModel):
         self.layers = torch.nn.ModuleList(layers)
         self.readout = torch.nn.Linear(num_features, 1)
 
-    def energies(self, vectors, species, centers, neighbors, system):
+    def energies(self, graph: Graph):
         """The energy of each atom, (A,)."""
-        distances_E1 = torch.linalg.vector_norm(vectors, dim=1, keepdim=True) / self.cutoff
-        orders_R = torch.arange(1, self.num_radial + 1, device=vectors.device)
+        distances_E1 = torch.linalg.vector_norm(graph.vectors, dim=1, keepdim=True) / self.cutoff
+        orders_R = torch.arange(1, self.num_radial + 1, device=graph.vectors.device)
         # zero with its slope where a neighbor leaves, so that forces have no jump
         fade_E1 = 0.5 + 0.5 * torch.cos(torch.pi * distances_E1)
         radial_ER = torch.sin(torch.pi * orders_R * distances_E1) / distances_E1 * fade_E1
-        x_AF = self.embedding(species)
+        x_AF = self.embedding(graph.species)
         for layer in self.layers:
-            x_AF = layer(x_AF, radial_ER, centers, neighbors)
+            x_AF = layer(x_AF, radial_ER, graph.centers, graph.neighbors)
         return self.readout(x_AF).squeeze(1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mt_core.architectures.capability_words import inputs_of
 from mt_shared.errors import ArchitectureError
 from mt_shared.options import GRADIENT_OF, TargetSpec
 from mt_shared.registry import ArchitectureEntry, installed
@@ -41,6 +42,12 @@ def missing(capabilities: dict[str, Any], options: TrainingOptions) -> Iterator[
         yield f"several targets ({', '.join(targets)})"
     for target in targets.values():
         yield from _missing_of_target(capabilities, target)
+    for name in options.inputs:
+        if name not in capabilities["inputs"]:
+            yield (
+                f"reading the input '{name}' (extra_data): nothing would, since the inputs that it "
+                f"reads are: {inputs_of(capabilities)}"
+            )
 
     devices, dtypes, bits = capabilities["devices"], capabilities["dtypes"], options.base_precision
     if options.device is not None and device_kind(options.device) not in devices:
@@ -48,8 +55,6 @@ def missing(capabilities: dict[str, Any], options: TrainingOptions) -> Iterator[
     if bits is not None and f"float{bits}" not in dtypes:
         yield f"base_precision is {bits}, and it runs in {', '.join(dtypes)}"
 
-    if options.architecture.training.get("distributed") and not capabilities["distributed"]:
-        yield "training by several processes (architecture.training.distributed)"
     if options.finetune is not None:
         # the hypers of an architecture without a schema may leave the method out
         method, known = options.finetune.get("method", "full"), capabilities["finetuning"]

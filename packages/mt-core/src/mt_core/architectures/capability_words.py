@@ -31,6 +31,11 @@ def gradients_of(able: Capabilities) -> str:
     return _listed([WORD_OF[gradient] for gradient in able["gradients"]])
 
 
+def inputs_of(able: Capabilities) -> str:
+    """The inputs that it can read, or ``none``."""
+    return _listed(able["inputs"])
+
+
 def finetuning_of(able: Capabilities) -> str:
     """The methods of fine-tuning, or ``none``."""
     return _listed(able["finetuning"])
@@ -41,6 +46,7 @@ def capability_words(able: Capabilities) -> dict[str, str]:
     return {
         "targets": targets_of(able),
         "several targets": _yes_or_no(able["multiple_targets"]),
+        "inputs": inputs_of(able),
         "gradients": gradients_of(able),
         **{symmetry: _SYMMETRIES[kept] for symmetry, kept in able["symmetries"].items()},
         "locality": _LOCALITY[able["locality"]],

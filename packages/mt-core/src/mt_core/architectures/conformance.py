@@ -16,8 +16,11 @@ NUM_WORKERS = 2
 _CHOICE_OF_WORKERS = ("-n", "--numprocesses", "--pdb", "--collect-only", "--co")
 
 
-def run_suite(name: str, pytest_options: list[str]) -> int:
-    """Run the suite against an installed architecture; 0, pytest's status, if all have passed."""
+def run_suite(name: str, pytest_options: list[str], quick: bool = False) -> int:
+    """Run the suite against an installed architecture; 0, pytest's status, if all have passed.
+
+    :param quick: only the tests that find most faults soonest, in one process
+    """
     find_entry(name)
     # found without importing it: its tests, and torch with them, belong into the other process
     spec = find_spec(SUITE)
@@ -26,15 +29,20 @@ def run_suite(name: str, pytest_options: list[str]) -> int:
         raise ArchitectureError(
             "the conformance suite is not installed; install it with: pip install mt-conformance"
         )
-    return run_pytest(pytest_command(name, pytest_options, Path(next(iter(locations)))))
+    return run_pytest(pytest_command(name, pytest_options, Path(next(iter(locations))), quick))
 
 
-def pytest_command(name: str, pytest_options: list[str], suite: Path) -> list[str]:
+def pytest_command(
+    name: str, pytest_options: list[str], suite: Path, quick: bool = False
+) -> list[str]:
     """The command that runs the suite, with its own settings and none of the current folder's."""
     workers = ["-n", str(NUM_WORKERS)]
     # an option of the user comes last and would win, but --pdb and -n exclude one another
     if os.cpu_count() == 1 or any(each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options):
         workers = []
+    if quick:
+        # what two workers would save is what they take to start
+        workers = ["--conformance-quick"]
     return [
         # by its path: with --pyargs pytest would read a conftest.py of the current folder
         *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),

@@ -31,8 +31,14 @@ def describe(name: str, defaults: bool = False) -> str:
 
 def default_options(entry: ArchitectureEntry) -> str:
     """The section ``architecture`` with every default, each explained in a comment."""
+    # without a schema only an import would tell whether the shared trainer trains it
+    missing = (
+        f"# Those of the shared trainer, if it is the one that trains it, are missing: there is no "
+        f"{SCHEMA}."
+    )
     lines = [
         f"# {entry.name} of {entry.distribution} {entry.version}: every hyper at its default.",
+        *([missing] if entry.schema is None else []),
         "# What stays as it is may be left out.",
         "architecture:",
         f"  name: {entry.name}",
@@ -92,14 +98,21 @@ def _abilities(entry: ArchitectureEntry, width: int) -> Iterator[str]:
 
 
 def _hypers(entry: ArchitectureEntry, width: int) -> Iterator[str]:
-    """Name and default of each hyper, and below them what it may be and means."""
+    """Name and default of each hyper, and below them what it may be and means.
+
+    Whether a restart may change it is said where that is otherwise than for the section around it.
+    """
     unchecked = f" (unchecked: it has no {SCHEMA})" if entry.schema is None else ""
     yield f"hypers, below 'architecture' of an options file{unchecked}"
+    states: dict[tuple[str, ...], str] = {}
     for hyper in hyper_table(entry):
+        states[hyper.path] = hyper.at_restart
+        around = states.get(hyper.path[:-1], "fixed")
+        restart = "" if hyper.at_restart == around else _AT_RESTART[hyper.at_restart]
         # the default of a section is that of what is in it, which has lines of its own
         without = hyper.is_section or hyper.default is UNSET
         yield f"  {hyper.name}" if without else f"  {_assigned(hyper.name, hyper)}"
-        yield from wrapped(_meaning(hyper), width, " " * 6)
+        yield from wrapped(f"{_meaning(hyper)} {restart}".strip(), width, " " * 6)
 
 
 # ---- the section of an options file
@@ -110,11 +123,20 @@ def _with_sections(table: list[Hyper]) -> Iterator[Hyper]:
     for section in ("model", "training"):
         below = [hyper for hyper in table if hyper.path[0] == section]
         default = {hyper.path[1]: hyper.default for hyper in below if len(hyper.path) == 2}
-        yield Hyper((section,), "", "", default, "", is_section=True, of_engine=False)
+        yield Hyper(
+            (section,), "", "", default, "", is_section=True, of_engine=False, at_restart="fixed"
+        )
         yield from below
 
 
 # ---- words
+
+
+_AT_RESTART = {
+    "free": "Free at a restart.",
+    "on_request": "At a restart with --allow-changes.",
+    "fixed": "Fixed at a restart.",
+}
 
 
 def _assigned(name: str, hyper: Hyper) -> str:
@@ -127,4 +149,7 @@ def _meaning(hyper: Hyper) -> str:
         return hyper.description
     # of text only choices are bounds, and they say that it is text
     parts = (hyper.bounds,) if hyper.kind == "text" and hyper.bounds else (hyper.kind, hyper.bounds)
-    return f"{hyper.description} Takes {', '.join(filter(None, parts)).rstrip('.')}.".strip()
+    takes = ", ".join(filter(None, parts))
+    # a list in words may end with dots of its own
+    end = "" if takes.endswith(".") else "."
+    return f"{hyper.description} Takes {takes}{end}".strip()

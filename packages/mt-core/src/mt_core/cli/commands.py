@@ -16,7 +16,10 @@ _BROKEN_PIPE = 141
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the status to exit with; a user's mistake shows no traceback."""
     parser = make_parser()
-    arguments = vars(parser.parse_args(argv))
+    own, for_pytest = _split(sys.argv[1:] if argv is None else argv)
+    arguments = vars(parser.parse_args(own))
+    if for_pytest:
+        arguments["pytest_options"] += for_pytest
     command = arguments.pop("command")
     if command is None:
         parser.print_help()
@@ -41,6 +44,15 @@ def main(argv: list[str] | None = None) -> int:
         print(message, file=sys.stderr)
         return exit_status(failure)
     return 0
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    """What is ours, and of ``mt conformance`` what follows ``--``, which is pytest's."""
+    # argparse takes the positional arguments before an option for all there are
+    if argv[:1] == ["conformance"] and "--" in argv:
+        place = argv.index("--")
+        return argv[:place], argv[place + 1 :]
+    return argv, []
 
 
 # Each command imports what it needs when it runs, so that help and lists answer at once.
@@ -77,10 +89,10 @@ def _new(name: str, **given: Any) -> None:
     print(next_steps(name, paths))
 
 
-def _conformance(name: str, pytest_options: list[str]) -> None:
+def _conformance(name: str, pytest_options: list[str], **given: Any) -> None:
     from mt_core.architectures.conformance import run_suite
 
-    raise SystemExit(run_suite(name, pytest_options))
+    raise SystemExit(run_suite(name, pytest_options, **given))
 
 
 def _doctor() -> None:

@@ -123,6 +123,7 @@ def _add_architectures(commands: Any) -> None:
     parser = _command(commands, "conformance", "prove that an architecture keeps the contract")
     parser.epilog = "Options of pytest follow after --: mt conformance NAME -- -n 2 -k outputs"
     parser.add_argument("name", metavar="NAME", help="an installed architecture; see mt list")
+    _add_flag(parser, "--quick", "only the tests that find most faults soonest: half a minute")
     parser.add_argument(
         "pytest_options", metavar="OPTION", nargs="*", default=[], help="for pytest, after --"
     )

@@ -3,7 +3,7 @@
 import errno
 import sys
 
-from mt_shared.errors import UserError
+from mt_shared.errors import UserError, is_out_of_memory
 
 
 def explain(failure: BaseException) -> str | None:
@@ -45,15 +45,3 @@ def _is_interruption(failure: BaseException) -> bool:
     # without the contract loaded, and with it torch, nothing can have raised it
     contract = sys.modules.get("mt_shared.contract")
     return contract is not None and isinstance(failure, contract.Interrupted)
-
-
-def is_out_of_memory(failure: BaseException) -> bool:
-    """Whether the memory of the machine or of a device was not enough."""
-    if isinstance(failure, MemoryError):
-        return True
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(failure, torch.OutOfMemoryError):
-        return True
-    # on a CPU, and from inside a TorchScript program, torch raises a plain RuntimeError
-    signs = ("not enough memory", "out of memory", "can't allocate memory")
-    return isinstance(failure, RuntimeError) and any(sign in str(failure) for sign in signs)

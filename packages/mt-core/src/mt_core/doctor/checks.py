@@ -27,6 +27,7 @@ from packaging.version import Version
 from mt_core.architectures import stage_of
 from mt_core.doctor.probe import LIBRARIES
 from mt_shared.errors import UserError
+from mt_shared.options import LOSS_GROUP, installed_losses
 from mt_shared.registry import (
     GROUP,
     ArchitectureEntry,
@@ -80,6 +81,7 @@ def report() -> str:
         clashes(known),
         libraries(probe),
         architectures(entries, probe),
+        losses(),
         devices(probe),
         threads(os.environ, probe),
         launcher(os.environ),
@@ -146,6 +148,25 @@ def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Sec
         else:
             section.faults.append(f"{name} is broken: {error}")
     section.lines += [] if entries else ["none is installed; mt list shows how to get one"]
+    return section
+
+
+def losses() -> Section:
+    """Every installed loss with the package that brings it, and why it is broken if it is."""
+    section = Section("losses")
+    try:
+        entries = installed_losses()
+    # mt-shared itself brings none
+    except UserError as error:
+        section.faults.append(str(error))
+        return section
+    for name, entry in entries.items():
+        if entry.error is None:
+            section.lines.append(f"{name} of {entry.distribution} {entry.version}")
+        else:
+            section.faults.append(f"{name} is broken: {entry.error}")
+        if entry.clash is not None:
+            section.faults.append(f"{name} of {entry.distribution} is used: {entry.clash}")
     return section
 
 
@@ -306,7 +327,8 @@ def _distributions_that_matter() -> Iterator[Distribution]:
             matters = bool(_SHOWN.match(name))
             # where they cannot be read, the registry tells of it
             with suppress(Exception):
-                matters = matters or bool(each.entry_points.select(group=GROUP))
+                groups = {point.group for point in each.entry_points}
+                matters = matters or not groups.isdisjoint((GROUP, LOSS_GROUP))
             if matters and name not in seen:
                 yield each
             seen.add(name)

@@ -9,3 +9,4 @@ from mt_core.evaluation.exporting import check_extensions, export, save_model, t
 from mt_core.evaluation.models import load_model, model_from_checkpoint
 from mt_core.evaluation.predictions import Predictions, best_device, predict, request_targets
 from mt_core.evaluation.result_files import check_output, copy_result
+from mt_core.evaluation.torchscript_errors import torchscript_cause

@@ -27,6 +27,11 @@ def add_errors(
         if name not in data.labels:
             continue
         predicted, labels = predictions[name], data.labels[name]
+        if predicted.type != target.type:
+            raise OptionsError(
+                f"the model predicts '{name}' as {predicted.type.to_dict()}, the options give it "
+                f"the type {target.type.to_dict()}"
+            )
         if predicted.values.shape != labels.values.shape:
             raise OptionsError(
                 f"the model predicts {predicted.values.shape[-1]} sub-targets of '{name}', the "

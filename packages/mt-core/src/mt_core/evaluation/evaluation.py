@@ -1,6 +1,8 @@
 """``mt eval``: predictions of a model, and their errors where there are labels."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -21,10 +23,19 @@ from mt_core.evaluation.predictions import (
     request_targets,
     trained_outputs,
 )
-from mt_core.loading import check_types
+from mt_core.evaluation.torchscript_errors import torchscript_cause
+from mt_core.loading import check_inputs, check_types
 from mt_core.options import parse_eval
-from mt_shared.data import IMPOSSIBLE, MIN_DISTANCE, neighbor_lists, read_chunks, target_info
-from mt_shared.errors import OptionsError
+from mt_shared.contract import TargetInfo
+from mt_shared.data import (
+    IMPOSSIBLE,
+    MIN_DISTANCE,
+    Dataset,
+    neighbor_lists,
+    read_chunks,
+    target_info,
+)
+from mt_shared.errors import ArchitectureError, OptionsError, UserError, is_out_of_memory
 from mt_shared.options import DatasetSpec, read_yaml
 
 log = logging.getLogger("mt.eval")
@@ -48,7 +59,8 @@ def evaluate(
     """Predict every structure that the options name; memory does not grow with their number.
 
     :param model: an exported model or a checkpoint
-    :param options: a file or its content: ``systems`` and, to be compared with, ``targets``
+    :param options: a file or its content: ``systems``, to be compared with ``targets``, and as
+        ``extra_data`` the inputs that the model reads
     :param output: extended xyz or, with the ending ``.mts``, metatensor
     :raises UserError: says what happened, where and what to do: OptionsError, DataError,
         ArchitectureError, CheckpointError
@@ -59,15 +71,17 @@ def evaluate(
         specs = parse_eval(read_yaml(options), str(options))
     else:
         specs = parse_eval(options, "the options")
-    _refuse_inputs(specs, output)
+    _refuse_overwriting(specs, output)
     evaluation = Evaluation()
     with logging_to(None):
         atomistic = load_model(model, extensions)
         device = best_device(atomistic)
         atomistic = atomistic.to(device)
+        # of every file, before an hour has gone into the first one
+        plans = [_plan(atomistic, spec) for spec in specs]
         with open_writer(output) as writer:
-            for spec in specs:
-                _evaluate_file(atomistic, spec, batch_size, device, writer, evaluation)
+            for plan in plans:
+                _evaluate_file(atomistic, plan, batch_size, device, writer, evaluation)
         for file, errors in evaluation.errors.items():
             log.info(f"{file}:")
             log.info(format_errors(errors))
@@ -77,21 +91,47 @@ def evaluate(
     return evaluation
 
 
-def _refuse_inputs(specs: tuple[DatasetSpec, ...], output: str | Path | None) -> None:
+def _refuse_overwriting(specs: tuple[DatasetSpec, ...], output: str | Path | None) -> None:
     for spec in specs:
-        for file in (spec.systems.read_from, *(target.read_from for target in spec.targets)):
+        labels = (each.read_from for each in (*spec.targets, *spec.extra_data))
+        for file in (spec.systems.read_from, *labels):
             if output is not None and Path(file).resolve() == Path(output).resolve():
                 raise OptionsError(f"-o {output}: the predictions would replace the data in {file}")
 
 
-def _evaluate_file(
-    model: AtomisticModel,
-    spec: DatasetSpec,
-    batch_size: int,
-    device: torch.device,
-    writer: Writer,
-    evaluation: Evaluation,
-) -> None:
+@contextmanager
+def _explained(model: AtomisticModel, data: Dataset) -> Iterator[None]:
+    """What a model fails with, in a few lines instead of the screens that TorchScript fills."""
+    try:
+        yield
+    except UserError:
+        raise
+    # TorchScript's errors have no class in common
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise ArchitectureError(
+            f"the model fails on frames {data.frames[0]} to {data.frames[-1]} (the first is 0) of "
+            f"{data.source}; check that options and data are what it was trained on, or tell its "
+            f"authors:\n{torchscript_cause(model, error)}"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is predicted of one file; all that can be wrong with it, but for the data, is checked.
+
+    :param assumed: units that the options leave out, by what they are of: the model's are taken
+    """
+
+    spec: DatasetSpec
+    length_unit: str
+    targets: dict[str, TargetInfo]
+    requests: list[OutputRequest]
+    assumed: dict[str, str]
+
+
+def _plan(model: AtomisticModel, spec: DatasetSpec) -> _Plan:
     outputs = trained_outputs(model)
     # units that the options leave out are the model's
     length_unit = spec.systems.length_unit or model.capabilities().length_unit
@@ -99,6 +139,9 @@ def _evaluate_file(
     targets = {
         target.name: target_info(target, unit=units.get(target.name)) for target in spec.targets
     }
+    requested = model.requested_inputs(use_new_names=True)
+    inputs = {each.name: target_info(each) for each in spec.extra_data}
+    check_inputs(requested, inputs)
     # without targets all that the model was trained on, each in its own unit; what an output is,
     # metatomic says by its name: energy, energy/pbe, ...
     requests = request_targets(model, targets) or [
@@ -107,6 +150,19 @@ def _evaluate_file(
     ]
     assumed = {} if spec.systems.length_unit else {"lengths": length_unit}
     assumed |= {each.name: targets[each.name].unit for each in spec.targets if not each.unit}
+    assumed |= {each.name: requested[each.name].unit for each in spec.extra_data if not each.unit}
+    return _Plan(spec, length_unit, targets, requests, assumed)
+
+
+def _evaluate_file(
+    model: AtomisticModel,
+    plan: _Plan,
+    batch_size: int,
+    device: torch.device,
+    writer: Writer,
+    evaluation: Evaluation,
+) -> None:
+    spec, assumed = plan.spec, plan.assumed
     if any(assumed.values()):
         shown = ", ".join(f"{name} in {unit}" for name, unit in assumed.items() if unit)
         log.info(f"{spec.systems.read_from}: taken as the model has it: {shown}")
@@ -124,8 +180,9 @@ def _evaluate_file(
         num_without_stress += int(np.any(impossible, axis=0).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
-        predictions = predict(model, chunk.structures, requests, length_unit, device)
-        add_errors(errors, predictions, chunk, targets, length_unit)
+        with _explained(model, chunk):
+            predictions = predict(model, chunk, plan.requests, plan.length_unit, device)
+        add_errors(errors, predictions, chunk, plan.targets, plan.length_unit)
         writer.write(chunk.structures, predictions)
         evaluation.num_structures += len(chunk)
     # once a file: each chunk speaks for itself alone

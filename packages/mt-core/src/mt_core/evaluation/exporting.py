@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from metatomic.torch import ModelMetadata
 
-from mt_core.console import is_out_of_memory, logging_to, quiet_libraries
+from mt_core.console import logging_to, quiet_libraries
 from mt_core.evaluation.models import model_from_checkpoint
 from mt_core.evaluation.result_files import check_output, result_file
+from mt_core.evaluation.torchscript_errors import torchscript_cause
 from mt_shared.contract import (
     ModelInterface,
     metadata_from_dict,
@@ -26,11 +30,17 @@ from mt_shared.errors import (
     OptionsError,
     UserError,
     did_you_mean,
+    is_out_of_memory,
 )
 from mt_shared.options import read_yaml
 
 log = logging.getLogger("mt.export")
 
+# what was trained before is not lost
+_FROM_CHECKPOINT = (
+    "\nOnce it is mended, a model that is trained already is exported from its checkpoint: "
+    "mt export"
+)
 METADATA_FIELDS = ("name", "description", "authors", "references", "extra")
 
 
@@ -59,7 +69,7 @@ def export(
 
 
 def save_model(
-    model: ModelInterface,
+    model: ModelInterface[Any],
     output: Path,
     extensions: str | Path | None = None,
     metadata: str | Path | dict[str, Any] | None = None,
@@ -69,7 +79,8 @@ def save_model(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with result_file(output) as partial, quiet_libraries():
-            partial.write_bytes(_program(model, whole_metadata, extensions))
+            content = _program(model, whole_metadata, extensions, _FROM_CHECKPOINT)
+            partial.write_bytes(content)
     except OSError as error:
         raise CheckpointError(
             f"cannot write the model '{output}': {error.strerror}; make room or choose another "
@@ -77,10 +88,19 @@ def save_model(
         ) from error
 
 
-def try_export(model: ModelInterface) -> None:
-    """Export a model to nowhere, which tells whether TorchScript takes its code."""
+def try_export(model: ModelInterface[Any], whole: bool = True) -> bytes:
+    """Export a model to nowhere, which tells whether TorchScript takes its code.
+
+    :param whole: False: only compile its code, which takes half of the time and finds all that an
+        architecture can be wrong in
+    :return: the content of the exported file, if it is made
+    """
     with quiet_libraries():
-        _program(model, None, None)
+        if whole:
+            return _program(model, None, None)
+        with _explained(model):
+            torch.jit.script(model.export().module)
+        return b""
 
 
 def check_extensions(extensions: str | Path | None) -> None:
@@ -97,7 +117,7 @@ def check_extensions(extensions: str | Path | None) -> None:
             )
 
 
-def _join_metadata(model: ModelInterface, given: str | Path | dict[str, Any]) -> ModelMetadata:
+def _join_metadata(model: ModelInterface[Any], given: str | Path | dict[str, Any]) -> ModelMetadata:
     """The user's metadata over those of the architecture, whose references stay."""
     values = read_yaml(Path(given)) if isinstance(given, str | Path) else given
     if not isinstance(values, dict):
@@ -117,11 +137,17 @@ def _join_metadata(model: ModelInterface, given: str | Path | dict[str, Any]) ->
 
 
 def _program(
-    model: ModelInterface, metadata: ModelMetadata | None, extensions: str | Path | None
+    model: ModelInterface[Any],
+    metadata: ModelMetadata | None,
+    extensions: str | Path | None,
+    advice: str = "",
 ) -> bytes:
-    """The content of an exported file, whose extensions metatomic writes into their folder."""
+    """The content of an exported file, whose extensions metatomic writes into their folder.
+
+    :param advice: the end of the error, should TorchScript refuse the model
+    """
     folder = None if extensions is None else str(extensions)
-    try:
+    with _explained(model, advice):
         exported = model.export(metadata)
         check_extensions(folder)
         # metatomic saves to a path alone, and torch ends the whole process when the disk there is
@@ -133,6 +159,13 @@ def _program(
         with TemporaryDirectory() as temporary:
             exported.save(f"{temporary}/model.pt", folder)
             return Path(temporary, "model.pt").read_bytes()
+
+
+@contextmanager
+def _explained(model: ModelInterface[Any], advice: str = "") -> Iterator[None]:
+    """What TorchScript refuses, told in a few lines, by the line of the author's source."""
+    try:
+        yield
     # a full disk and faults of the user's, which say what to do already
     except (OSError, UserError):
         raise
@@ -142,7 +175,5 @@ def _program(
             raise
         raise ArchitectureError(
             "the model cannot be exported: its code is not what TorchScript understands.\n"
-            f"{type(error).__name__}: {error}\n"
-            "Once it is mended, a model that is trained already is exported from its checkpoint: "
-            "mt export"
+            f"{torchscript_cause(model, error)}{advice}"
         ) from error

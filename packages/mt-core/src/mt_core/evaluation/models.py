@@ -12,7 +12,7 @@ from mt_shared.contract import ModelInterface, read_checkpoint
 from mt_shared.errors import CheckpointError
 
 
-def model_from_checkpoint(checkpoint: dict[str, Any], context: str) -> ModelInterface:
+def model_from_checkpoint(checkpoint: dict[str, Any], context: str) -> ModelInterface[Any]:
     """The model of a checkpoint of any version, by the architecture that is named in it."""
     model_class = load_architecture(checkpoint["architecture"]).model_class
     return model_class.load_checkpoint(model_class.upgrade_checkpoint(checkpoint), context)

@@ -18,7 +18,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 
 from mt_core.evaluation.predictions import Predictions
 from mt_core.evaluation.result_files import result_file
-from mt_shared.data import Structures
+from mt_shared.data import Structures, tensor_map
 from mt_shared.errors import OptionsError, UserError
 
 if TYPE_CHECKING:
@@ -189,9 +189,11 @@ def _tensor_map(name: str, parts: list[Part]) -> TensorMap:
         samples = _labels(["system", "atom"], systems[row], atom)
     else:
         samples = _labels(["system"], systems)
-    properties = Labels.range(plain_name(name.split("::")[-1]), values.shape[-1])
-    block = TensorBlock(values, samples, [], properties)
+    properties = plain_name(name.split("::")[-1])
+    tensors = tensor_map(values, samples, predictions[0].type, properties)
+    blocks = [block.copy() for block in tensors.blocks()]
     if predictions[0].gradients:
+        (block,) = blocks
         positions, strain = (
             np.concatenate([each.gradients[gradient] for each in predictions])
             for gradient in ("positions", "strain")
@@ -203,7 +205,7 @@ def _tensor_map(name: str, parts: list[Part]) -> TensorMap:
         if len(found):
             labels = _labels(["sample"], found)
             _add_gradient(block, "strain", strain[found], labels, ["xyz_1", "xyz_2"])
-    return TensorMap(Labels.single(), [block])
+    return TensorMap(tensors.keys, blocks)
 
 
 def _labels(names: list[str], *columns: np.ndarray) -> Labels:

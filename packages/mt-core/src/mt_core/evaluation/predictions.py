@@ -7,17 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from metatomic.torch import (
-    AtomisticModel,
-    ModelEvaluationOptions,
-    ModelOutput,
-    System,
-    pick_device,
-)
-from vesin.metatomic import neighbor_lists_for_model
+from metatensor.torch import TensorMap
+from metatomic.torch import AtomisticModel, ModelEvaluationOptions, ModelOutput, pick_device
 
-from mt_shared.contract import TargetInfo
-from mt_shared.data import Structures
+from mt_shared.contract import Cartesian, Scalar, Spherical, TargetInfo, TargetType
+from mt_shared.data import Dataset, add_neighbor_lists, strained_systems, systems_from
 from mt_shared.errors import OptionsError, did_you_mean
 
 
@@ -38,14 +32,15 @@ class OutputRequest:
 class Predictions:
     """One output of some structures, in the form of its labels.
 
-    ``values`` (S, P), or (A, P) for a value of each atom; ``gradients`` of an energy: ``positions``
-    (A, 3), dE/dr = -forces, and ``strain`` (S, 3, 3), dE/dstrain = stress * volume, of structures
-    without a volume too.
+    ``values`` (S, ..., P), or (A, ..., P) for a value of each atom; ``gradients`` of an energy:
+    ``positions`` (A, 3), dE/dr = -forces, and ``strain`` (S, 3, 3), dE/dstrain = stress * volume,
+    of structures without a volume too.
     """
 
     values: np.ndarray
     per_atom: bool
     gradients: dict[str, np.ndarray] = field(default_factory=dict)
+    type: TargetType = field(default_factory=Scalar)
 
 
 def trained_outputs(model: AtomisticModel) -> dict[str, ModelOutput]:
@@ -81,17 +76,24 @@ def best_device(model: AtomisticModel) -> torch.device:
 
 def predict(
     model: AtomisticModel,
-    structures: Structures,
+    data: Dataset,
     requests: list[OutputRequest],
     length_unit: str,
     device: torch.device,
 ) -> dict[str, Predictions]:
-    """The outputs of one batch of structures, in ``length_unit``, by name; the model converts."""
+    """The outputs of one batch of structures, in ``length_unit``, by name; the model converts.
+
+    :param data: with the inputs that the model asks for, be there labels or not
+    """
     dtype = getattr(torch, model.capabilities().dtype)
-    needs_gradient = any(request.gradients for request in requests)
-    systems, positions, strains = _systems(structures, dtype, device, needs_gradient)
-    for calculator in neighbor_lists_for_model(length_unit, model, skin=0.0):
-        calculator.add_neighbor_list(systems)
+    inputs = {name: data.extra[name] for name in model.requested_inputs(use_new_names=True)}
+    leaves: dict[str, torch.Tensor] = {}
+    if any(request.gradients for request in requests):
+        systems, positions, strains = strained_systems(data.structures, inputs, dtype, device)
+        leaves = {"positions": positions, "strain": strains}
+    else:
+        systems = systems_from(data.structures, inputs, dtype, device)
+    add_neighbor_lists(systems, model.requested_neighbor_lists(), length_unit)
     outputs = {
         request.name: ModelOutput(
             unit=request.unit, sample_kind="atom" if request.per_atom else "system"
@@ -103,39 +105,23 @@ def predict(
     results = model(systems, options, check_consistency=False)
     predictions = {}
     for request in requests:
-        values = results[request.name].block().values
-        gradients = _gradients(values, positions, strains) if request.gradients else {}
-        predictions[request.name] = Predictions(_array(values), request.per_atom, gradients)
+        values, kind = _values(results[request.name])
+        gradients = _gradients(values, leaves) if request.gradients else {}
+        predictions[request.name] = Predictions(_array(values), request.per_atom, gradients, kind)
     return predictions
 
 
-def _systems(
-    structures: Structures, dtype: torch.dtype, device: torch.device, needs_gradient: bool
-) -> tuple[list[System], torch.Tensor, torch.Tensor]:
-    """Systems whose positions and cells follow from leaf positions (A, 3) and strains (S, 3, 3)."""
-    positions = torch.tensor(structures.positions, dtype=dtype, device=device)
-    positions.requires_grad_(needs_gradient)
-    cells = torch.tensor(structures.periodic_cells, dtype=dtype, device=device)
-    types = torch.tensor(structures.types, dtype=torch.int32, device=device)
-    pbc = torch.tensor(structures.pbc, device=device)
-    # r -> r strain, of positions and cell vectors alike, with an identity that changes nothing: the
-    # derivative by it is that by a strain at zero
-    strains = torch.eye(3, dtype=dtype, device=device).repeat(structures.num_systems, 1, 1)
-    strains.requires_grad_(needs_gradient)
-    counts = structures.atoms_per_system.tolist()
-    parts = zip(positions.split(counts), types.split(counts), cells, pbc, strains, strict=True)
-    systems = [
-        System(types=kinds, positions=places @ strain, cell=cell @ strain, pbc=periodic)
-        for places, kinds, cell, periodic, strain in parts
-    ]
-    return systems, positions, strains
+def _values(result: TensorMap) -> tuple[torch.Tensor, TargetType]:
+    """The values (N, ..., P) of an output, irreps one after the other, and its type."""
+    if result.keys.names == ["o3_lambda", "o3_sigma"]:
+        irreps = tuple((int(degree), int(sigma)) for degree, sigma in result.keys.values)
+        return torch.cat([block.values for block in result.blocks()], dim=1), Spherical(irreps)
+    values = result.block().values
+    return values, Cartesian(values.dim() - 2) if values.dim() > 2 else Scalar()
 
 
-def _gradients(
-    values: torch.Tensor, positions: torch.Tensor, strains: torch.Tensor
-) -> dict[str, np.ndarray]:
+def _gradients(values: torch.Tensor, leaves: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """dE/dr and dE/dstrain, zero where the energies do not depend on the positions."""
-    leaves = {"positions": positions, "strain": strains}
     # where no atom of the batch has a neighbor, there may be no graph to go back through
     if not values.requires_grad:
         return {name: np.zeros(leaf.shape) for name, leaf in leaves.items()}

@@ -1,5 +1,7 @@
 """Which device and which dtype: the user's wish within what the architecture supports."""
 
+from typing import Any
+
 import torch
 
 from mt_core.architectures import device_kind
@@ -7,7 +9,7 @@ from mt_shared.contract import ModelInterface
 from mt_shared.errors import OptionsError
 
 
-def choose_dtype(base_precision: int | None, model_class: type[ModelInterface]) -> torch.dtype:
+def choose_dtype(base_precision: int | None, model_class: type[ModelInterface[Any]]) -> torch.dtype:
     """The dtype of ``base_precision`` bits, or the one that the architecture prefers."""
     supported = model_class.__supported_dtypes__
     if base_precision is None:
@@ -21,7 +23,7 @@ def choose_dtype(base_precision: int | None, model_class: type[ModelInterface]) 
     return dtype
 
 
-def choose_device(wish: str | None, model_class: type[ModelInterface]) -> torch.device:
+def choose_device(wish: str | None, model_class: type[ModelInterface[Any]]) -> torch.device:
     """The device that the user names, or the best one that is there."""
     supported = model_class.__supported_devices__
     if wish is None:

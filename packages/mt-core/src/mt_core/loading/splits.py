@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mt_core.options import Indices, TrainingOptions
-from mt_shared.contract import DatasetInfo
+from mt_shared.contract import DatasetInfo, ModelInterface
 from mt_shared.data import (
     Dataset,
     check_unit,
@@ -16,6 +17,8 @@ from mt_shared.data import (
     read_dataset,
     split_datasets,
     target_info,
+    training_statistics,
+    with_neighbor_lists,
 )
 from mt_shared.errors import DataError
 from mt_shared.options import dump_yaml
@@ -39,8 +42,15 @@ class Splits:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """A hash of the structures and labels of each split, to know them again."""
+        """A hash of the structures, labels and inputs of each split, to know them again."""
         return {name: dataset_fingerprint(datasets) for name, datasets in self.datasets.items()}
+
+    def for_training(self, model: ModelInterface[Any]) -> tuple[list[Dataset], list[Dataset]]:
+        """Training and validation set for a trainer of this model, which may ask for samples."""
+        training, validation = (
+            with_neighbor_lists(self.datasets[name], model) for name in SPLITS[:2]
+        )
+        return training, validation
 
     def write(self, folder: Path) -> None:
         """``training.txt`` and so on, a frame a line, and ``fingerprints.yaml``."""
@@ -61,6 +71,9 @@ def check_units(options: TrainingOptions) -> None:
         for target in spec.targets:
             if target.unit:
                 check_unit(target.unit, target.quantity)
+        for each in spec.extra_data:
+            if each.unit:
+                check_unit(each.unit, each.quantity or each.name)
 
 
 def unit_notes(options: TrainingOptions) -> Iterator[str]:
@@ -96,7 +109,10 @@ def read_splits(options: TrainingOptions, seed: int) -> Splits:
 
 
 def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
-    """Elements, units and targets of the training set; others may have no other elements."""
+    """What a model has to know of the training set; other sets may have no other elements.
+
+    The statistics hold on to the training set until ``statistics.forget_data()``.
+    """
     training = splits.datasets["training"]
     # a model is made for the types of its training set, unless the options name more
     found = tuple(sorted({int(t) for data in training for t in np.unique(data.structures.types)}))
@@ -124,8 +140,10 @@ def dataset_info(options: TrainingOptions, splits: Splits) -> DatasetInfo:
             having = [each[target.name] for each in labels if target.name in each]
             gradients = {gradient for each in having for gradient in each.gradients}
             targets[target.name] = target_info(target, gradients)
-        infos.append(DatasetInfo(spec.systems.length_unit or "", types, targets))
-    return reduce(DatasetInfo.union, infos)
+        inputs = {each.name: target_info(each) for each in spec.extra_data}
+        infos.append(DatasetInfo(spec.systems.length_unit or "", types, targets, inputs))
+    info = reduce(DatasetInfo.union, infos)
+    return replace(info, statistics=training_statistics(training))
 
 
 def check_types(data: Dataset, known: Sequence[int], fault: str) -> None:

@@ -3,4 +3,10 @@
 Every fault of a file is told in one error, before anything else happens.
 """
 
-from mt_core.options.parsing import Indices, TrainingOptions, parse_eval, parse_training
+from mt_core.options.parsing import (
+    Indices,
+    TrainingOptions,
+    options_schema,
+    parse_eval,
+    parse_training,
+)

@@ -39,7 +39,7 @@ def expand_dataset(dataset: Section) -> Section:
     # an empty text is how a unit is left out in options files of metatrain
     systems["length_unit"] = systems["length_unit"] or None
     expanded: Section = {"systems": systems}
-    for part, expand in (("targets", expand_target), ("extra_data", _expand_label)):
+    for part, expand in (("targets", expand_target), ("extra_data", expand_label)):
         if part in dataset:
             expanded[part] = {
                 name: expand(name, _with_path(written), systems)
@@ -56,7 +56,7 @@ def expand_target(name: str, written: Section, systems: Section) -> Section:
     ``forces``, ``stress`` and ``virial`` become false, a mapping, or None: read if the file has
     it, which is how an energy comes without a word on its gradients.
     """
-    target = _expand_label(name, written, systems)
+    target = expand_label(name, written, systems)
     # an energy by its name, or since it has gradients
     implied = name.split("/")[0] == "energy" or any(written.get(word) for word in GRADIENT_OF)
     target["quantity"] = written.get("quantity") or ("energy" if implied else "")
@@ -77,7 +77,8 @@ def can_have_gradients(target: Section) -> bool:
     return shape == ("energy", "system", "scalar", 1)
 
 
-def _expand_label(name: str, written: Section, systems: Section) -> Section:
+def expand_label(name: str, written: Section, systems: Section) -> Section:
+    """What a target and an input have in common, with every default and shorthand written out."""
     return {
         "quantity": written.get("quantity", ""),
         **_source(written, systems),

@@ -27,12 +27,12 @@ from mt_shared.options import (
     find_hyper_faults,
     merge_hypers,
     raise_faults,
-    with_atomic_numbers,
 )
+from mt_shared.registry import ArchitectureEntry
 
 _OPTIONS_URN = "urn:mt-core:options:1"
 
-FindEntry = Callable[[str], HypersEntry]
+FindEntry = Callable[[str], ArchitectureEntry]
 Where = Mapping[KeyPath, str]
 
 
@@ -52,7 +52,7 @@ class ArchitectureOptions:
     """The section ``architecture``, hypers as model and trainer get them.
 
     ``atomic_types`` None: those of the data. ``unchecked``: the architecture has no schema, so its
-    hypers passed as they were.
+    hypers passed as they were; what the trainer adds to them is not known here.
     """
 
     name: str
@@ -74,7 +74,7 @@ class TrainingOptions:
 
     complete: dict[str, Any]
     written_model: dict[str, Any] = field(compare=False)
-    entry: HypersEntry | None = field(compare=False)
+    entry: ArchitectureEntry | None = field(compare=False)
 
     @property
     def device(self) -> str | None:
@@ -105,17 +105,13 @@ class TrainingOptions:
     def architecture(self) -> ArchitectureOptions:
         """What is trained, and with which hypers."""
         section, entry = self.complete["architecture"], self.entry
-        unchecked = entry is None or entry.schema is None
-        hypers = Hypers(section["model"], section["training"], unchecked)
-        if entry is not None:
-            hypers = with_atomic_numbers(entry, hypers)
         types = section["atomic_types"]
         return ArchitectureOptions(
             name=section["name"],
             atomic_types=None if types is None else tuple(types),
-            model=hypers.model,
-            training=hypers.training,
-            unchecked=unchecked,
+            model=section["model"],
+            training=section["training"],
+            unchecked=entry is None or entry.schema is None,
         )
 
     @property
@@ -148,6 +144,11 @@ class TrainingOptions:
     def targets(self) -> dict[str, TargetSpec]:
         """The targets of all data sets; those of one name are of one kind."""
         return {target.name: target for spec in self.specs for target in spec.targets}
+
+    @property
+    def inputs(self) -> dict[str, TargetSpec]:
+        """What a model shall read (``extra_data``): every data set has the same."""
+        return {each.name: each for spec in self.specs for each in spec.extra_data}
 
     def with_seed(self, seed: int) -> "TrainingOptions":
         return replace(self, complete=self.complete | {"seed": seed})
@@ -221,7 +222,7 @@ def _in_data_sets(faults: list[Fault]) -> bool:
 
 def _find_entry(
     options: dict[str, Any], faults: list[Fault], find_entry: FindEntry | None
-) -> HypersEntry | None:
+) -> ArchitectureEntry | None:
     """The architecture, if it can be found; why not is one more fault if there are others."""
     sections = [("architecture", key) for key in ("name", "model", "training")]
     no_section = any(fault.path == ("architecture",) for fault in faults)

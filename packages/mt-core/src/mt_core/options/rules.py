@@ -8,12 +8,13 @@ from mt_core.options.datasets import (
     as_list,
     can_have_gradients,
     expand_dataset,
+    expand_label,
     expand_target,
     is_dataset,
     sample_kind,
 )
 from mt_shared.errors import did_you_mean
-from mt_shared.options import GRADIENT_OF, Fault, KeyPath, shown
+from mt_shared.options import GRADIENT_OF, STANDARD_INPUTS, Fault, KeyPath, dump_inline, shown
 
 PARTS = ("training_set", "validation_set", "test_set")
 
@@ -41,7 +42,9 @@ _OLD_NAMES = {
 }
 # Written as targets by who thinks of them as labels of their own.
 _GRADIENT_NAMES = {"force": "forces"} | {word: word for word in GRADIENT_OF}
-# Two data sets may call one target by one name only if these agree.
+# Two data sets may call one target, or one input, by one name only if these agree.
+# Where the files are that a description does not name: above it, which is of no account here.
+_NO_FILE: Section = {"read_from": "", "reader": None}
 _SHARED_FIELDS = ("quantity", "unit", "sample_kind", "type", "num_subtargets")
 
 
@@ -56,15 +59,77 @@ def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Itera
         return
     for index, dataset in enumerate(as_list(section)):
         at = (*path, index) if isinstance(section, list) else path
-        if not isinstance(dataset, dict) or not isinstance(dataset.get("targets"), dict):
+        if not isinstance(dataset, dict):
             continue
-        for name, written in dataset["targets"].items():
+        targets, inputs = (
+            part if isinstance(part := dataset.get(key), dict) else {}
+            for key in ("targets", "extra_data")
+        )
+        for name, written in targets.items():
             place = (*at, "targets", name)
-            yield from _name_faults(name, dataset["targets"], place)
-            if isinstance(written, dict):
-                # a value that the schema has refused would be told a second time, in other words
-                sound = {key: written[key] for key in written if not under(found, (*place, key))}
-                yield from _target_faults(name, sound, place)
+            yield from _name_faults(name, targets, place)
+            yield from _target_faults(name, _sound(written, place, found), place)
+        for name, written in inputs.items():
+            place = (*at, "extra_data", name)
+            yield from _input_name_faults(name, targets, place)
+            if isinstance(written, str | dict):
+                yield from _input_faults(name, _sound(written, place, found), place, found)
+
+
+def _sound(written: Any, path: KeyPath, found: Sequence[Fault]) -> Section:
+    """What is written of a target or an input, without what the schema has refused already."""
+    # it would be told a second time, in other words
+    of_name = written if isinstance(written, dict) else {}
+    return {key: of_name[key] for key in of_name if not under(found, (*path, key))}
+
+
+def _input_name_faults(name: str, targets: Section, path: KeyPath) -> Iterator[Fault]:
+    if name in targets:
+        yield Fault(path, f"'{name}' is a target as well: what is predicted cannot be read")
+    domain, mark, of_domain = name.partition("::")
+    if name in STANDARD_INPUTS or (mark and domain and of_domain):
+        return
+    if _OLD_NAMES.get(name) in STANDARD_INPUTS:
+        message = f"metatomic calls it '{_OLD_NAMES[name]}': rename it, and say 'key: {name}' if "
+        yield Fault(path, f"{message}the file does")
+        return
+    hint = did_you_mean(name, STANDARD_INPUTS)
+    message = f"it is no input that engines know{hint}; a name of your own is 'mtt::{name}'"
+    yield Fault(path, message)
+
+
+def _input_faults(
+    name: str, written: Section, path: KeyPath, found: Sequence[Fault]
+) -> Iterator[Fault]:
+    contradictions = list(_sample_kind_faults(written, path))
+    yield from contradictions
+    if name in STANDARD_INPUTS and not contradictions:
+        for fault in _standard_faults(name, written, path):
+            if not under(found, fault.path):
+                yield fault
+    match written.get("type"):
+        case {"spherical": {"irreps": [_, _, *_]}}:
+            message = "an input has one irrep: write each of several as an input of its own"
+            yield Fault((*path, "type", "spherical", "irreps"), message)
+
+
+def _standard_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault]:
+    """Where an input of a standard name is not what engines call by it."""
+    standard, has = STANDARD_INPUTS[name], expand_label(name, written, _NO_FILE)
+    expected = {
+        "sample_kind": standard.sample_kinds,
+        "type": (standard.type,),
+        "num_subtargets": (1,),
+    }
+    for key, values in expected.items():
+        if has[key] not in values:
+            known = " or ".join(map(dump_inline, values))
+            message = (
+                f"found {dump_inline(has[key])}, expected {known}, as engines give '{name}' to a "
+                "model; a name of your own, such as "
+                f"'mtt::{name}', is free"
+            )
+            yield Fault((*path, key), message)
 
 
 def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
@@ -90,10 +155,9 @@ def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
 
 
 def _target_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault]:
-    kind = "atom" if written.get("per_atom") else "system"
-    if "per_atom" in written and sample_kind(written) != kind:
-        message = f"contradicts 'sample_kind: {written['sample_kind']}': keep sample_kind alone"
-        yield Fault((*path, "per_atom"), message)
+    contradictions = list(_sample_kind_faults(written, path))
+    if contradictions:
+        yield from contradictions
         return
     if name.split("/")[0] == "energy" and written.get("quantity") not in (None, "", "energy"):
         message = f"found {written['quantity']!r}, expected 'energy' for a target of that name"
@@ -105,7 +169,7 @@ def _target_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault
         message = "'stress' and 'virial' are the same gradient: keep one of them"
         yield Fault((*path, "virial"), message)
     # complete, since the quantity of a target may follow from its name or its gradients
-    target = expand_target(name, written, {"read_from": "", "reader": None})
+    target = expand_target(name, written, _NO_FILE)
     if not can_have_gradients(target):
         for word in asked:
             message = (
@@ -113,6 +177,13 @@ def _target_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault
                 "(quantity energy, sample_kind system, type scalar, num_subtargets 1)"
             )
             yield Fault((*path, word), message)
+
+
+def _sample_kind_faults(written: Section, path: KeyPath) -> Iterator[Fault]:
+    kind = "atom" if written.get("per_atom") else "system"
+    if "per_atom" in written and sample_kind(written) != kind:
+        message = f"contradicts 'sample_kind: {written['sample_kind']}': keep sample_kind alone"
+        yield Fault((*path, "per_atom"), message)
 
 
 def cross_faults(options: Section) -> Iterator[Fault]:
@@ -132,8 +203,10 @@ def cross_faults(options: Section) -> Iterator[Fault]:
             message = "training_set has several data sets: write systems, targets and indices"
             yield Fault((part, "indices"), message)
 
-    # every data set is held against the first one that says something of a target or of lengths
+    # every data set is held against the first one that says something of a target or of lengths,
+    # and of inputs against the very first: a model reads the same of every structure
     known: dict[str, Section] = {}
+    inputs: Section | None = None
     length_unit = None
     for part in PARTS:
         for path, dataset in _expanded_sets(options.get(part), part):
@@ -147,11 +220,24 @@ def cross_faults(options: Section) -> Iterator[Fault]:
                 if name not in known and part != "training_set":
                     hint = did_you_mean(name, known)
                     yield Fault(at, f"training_set has no such target{hint}")
-                first = known.setdefault(name, target)
-                for field in _SHARED_FIELDS:
-                    if target[field] != first[field]:
-                        message = f"found {target[field]!r}, expected {first[field]!r}"
-                        yield Fault((*at, field), f"{message} as in another data set")
+                yield from _differences(target, known.setdefault(name, target), at)
+            found = dataset.get("extra_data", {})
+            inputs = found if inputs is None else inputs
+            for name in dict.fromkeys((*inputs, *found)):
+                at = (*path, "extra_data", name)
+                if name not in found or name not in inputs:
+                    where = "another data set gives it" if name in inputs else "another has none"
+                    message = f"{where}, and a model reads it of every structure: give it in all"
+                    yield Fault(at, message)
+                else:
+                    yield from _differences(found[name], inputs[name], at)
+
+
+def _differences(found: Section, first: Section, path: KeyPath) -> Iterator[Fault]:
+    for field in _SHARED_FIELDS:
+        if found[field] != first[field]:
+            message = f"found {found[field]!r}, expected {first[field]!r} as in another data set"
+            yield Fault((*path, field), message)
 
 
 def _expanded_sets(section: Any, part: str) -> Iterator[tuple[KeyPath, Section]]:

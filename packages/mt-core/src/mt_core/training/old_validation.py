@@ -6,7 +6,7 @@ read before the new data, and only the validation set is kept.
 
 import filecmp
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,17 @@ class OldValidation:
     info: DatasetInfo
     before: SplitErrors
 
-    def table(self, model: ModelInterface) -> str:
+    def table(self, model: ModelInterface[Any]) -> str:
         """The errors of the starting model beside those of the fine-tuned one."""
-        after = model_errors(model.export(), self.splits, self.info)
+        # it may have been told to forget targets (finetune.remove_targets)
+        kept = model.dataset_info.targets
+        targets = {name: info for name, info in self.info.targets.items() if name in kept}
+        after = model_errors(model.export(), self.splits, replace(self.info, targets=targets))
         rows = [("RMSE", "unit", "before", "after")]
         for label, error in self.before[SPLIT].items():
-            rmse = after[SPLIT][label].rmse
-            rows.append((label, error.metric.unit, f"{error.rmse:.4g}", f"{rmse:.4g}"))
+            there = label in after[SPLIT]
+            rmse = f"{after[SPLIT][label].rmse:.4g}" if there else "removed"
+            rows.append((label, error.metric.unit, f"{error.rmse:.4g}", rmse))
         number = sum(len(each) for each in self.splits.datasets[SPLIT])
         head = f"Forgetting check on the validation set of {self.run} ({number} structures):"
         return f"{head}\n{columns(rows)}"

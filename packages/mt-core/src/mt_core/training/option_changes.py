@@ -3,61 +3,52 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mt_shared.options import dotted, leaves
+from mt_core.options import options_schema
+from mt_shared.options import (
+    HypersEntry,
+    KeyPath,
+    RestartState,
+    dotted,
+    hyper_at_restart,
+    leaves,
+    state_at_restart,
+)
+
+FINETUNE = "architecture.training.finetune.read_from"
+ABSENT = "(not given)"
 
 
 @dataclass(frozen=True)
 class Change:
     """An option that differs between a checkpoint and the file that continues it."""
 
-    path: str
+    path: KeyPath
     before: Any
     now: Any
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.before!r} -> {self.now!r}"
-
-
-FREE_LEAVES = ("read_from", "indices")
-# they took effect when the training began, and are in the checkpoint
-FIXED = (
-    "seed",
-    "architecture.name",
-    "architecture.model",
-    "architecture.training.atomic_baseline",
-    "architecture.training.finetune",
-    "architecture.training.fixed_scaling_weights",
-    "architecture.training.scale_targets",
-)
-FINETUNE = "architecture.training.finetune.read_from"
-FREE_OPTIONS = (
-    "architecture.training.num_epochs",
-    "architecture.training.log_interval",
-    "architecture.training.checkpoint_interval",
-    "final_eval",
-    "print_stats",
-)
+        return f"{dotted(self.path)}: {self.before!r} -> {self.now!r}"
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
     """Every option that differs, by its path in the file."""
+    # by the text of the paths: what was read from a file has the key "6" where others have 6
     old, new = ({dotted(path): value for path, value in leaves(each)} for each in (before, now))
-    absent = "(not given)"
+    paths = {dotted(path): path for each in (before, now) for path, _ in leaves(each)}
     return [
-        Change(path, old.get(path, absent), new.get(path, absent))
-        for path in sorted({*old, *new})
-        if old.get(path, absent) != new.get(path, absent)
+        Change(paths[name], old.get(name, ABSENT), new.get(name, ABSENT))
+        for name in sorted(paths)
+        if old.get(name, ABSENT) != new.get(name, ABSENT)
     ]
 
 
-def is_free(change: Change) -> bool:
-    """Whether an option may change at a restart without being asked for: epochs, paths, ..."""
-    if change.path == FINETUNE:
+def at_restart(change: Change, entry: HypersEntry) -> RestartState:
+    """Whether an option may change: hypers by the schema of the architecture, others by ours."""
+    if dotted(change.path) == FINETUNE:
         # the file may have moved; to begin anew from one is no restart
-        return None not in (change.before, change.now)
-    return change.path in FREE_OPTIONS or change.path.split(".")[-1] in FREE_LEAVES
-
-
-def is_fixed(change: Change) -> bool:
-    """Whether an option cannot change at a restart even if asked for: it would be ignored."""
-    return any(change.path == fixed or change.path.startswith(f"{fixed}.") for fixed in FIXED)
+        is_new = any(value in (None, ABSENT) for value in (change.before, change.now))
+        return "fixed" if is_new else "free"
+    section, *below = change.path
+    if section == "architecture" and below[0] in ("model", "training"):
+        return hyper_at_restart(entry, tuple(below))
+    return state_at_restart(change.path, options_schema())

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import torch
 
-from mt_core.architectures import find_entry, load_architecture, notice, stage_of
+from mt_core.architectures import load_architecture, notice, stage_of
 from mt_core.loading import (
     Splits,
+    check_inputs_of,
     check_units,
     choose_device,
     choose_dtype,
@@ -27,6 +28,9 @@ from mt_core.training.start_points import (
 )
 from mt_shared.contract import Architecture
 from mt_shared.data import label_table
+from mt_shared.engine import Trainer
+from mt_shared.options import raise_faults, unread_hypers
+from mt_shared.registry import SCHEMA, ArchitectureEntry
 
 log = logging.getLogger("mt.train")
 
@@ -42,6 +46,12 @@ class Plan:
     start: StartPoint
 
     @property
+    def entry(self) -> ArchitectureEntry:
+        """What is known of the architecture without importing it."""
+        assert self.options.entry is not None, "a training looks its architecture up"
+        return self.options.entry
+
+    @property
     def seed(self) -> int:
         """Known by now, even where chance has decided."""
         assert self.options.seed is not None
@@ -49,13 +59,16 @@ class Plan:
 
     def announce(self, folder: Path | None) -> None:
         """The first lines: what is trained, how, and where the files are."""
-        options, name = self.options, self.options.architecture.name
-        entry = find_entry(name)
+        options, name, entry = self.options, self.options.architecture.name, self.entry
         said = notice(name, stage_of(name, entry.distribution))
         if said is not None:
             log.warning(said)
         if options.architecture.unchecked:
-            log.warning(f"the hypers of '{name}' are unchecked: it has no schema")
+            shared = _is_shared(self.architecture)
+            but = ", but for those of the shared trainer" if shared else ""
+            log.warning(
+                f"the values of the hypers of '{name}' are unchecked{but}: it has no {SCHEMA}"
+            )
         if folder is not None:
             log.info(f"Training {name} {entry.version} in {folder}, seed {self.seed}")
         start = self.start.describe()
@@ -78,7 +91,10 @@ class Plan:
         # after the data are read: a reader that draws random numbers must not change the weights
         torch.manual_seed(self.seed)
         info = dataset_info(self.options, splits)
-        return self.start.make(self.options, self.architecture, info)
+        model, trainer = self.start.make(self.options, self.architecture, info)
+        check_inputs_of(model, info.inputs)
+        info.statistics.forget_data()
+        return model, trainer
 
 
 def make_plan(options: TrainingOptions, restart: str | Path | None, allow_changes: bool) -> Plan:
@@ -89,6 +105,7 @@ def make_plan(options: TrainingOptions, restart: str | Path | None, allow_change
     if restart is not None:
         start = find_restart(restart, options, allow_changes)
     architecture = load_architecture(options.architecture.name)
+    _check_names(options, architecture)
     if restart is None and options.finetune is not None:
         start = read_other_model(options, architecture)
     if options.finetune is not None and start.checkpoint is not None:
@@ -105,3 +122,17 @@ def make_plan(options: TrainingOptions, restart: str | Path | None, allow_change
         device=choose_device(options.device, model_class),
         start=start,
     )
+
+
+def _check_names(options: TrainingOptions, architecture: Architecture) -> None:
+    """Refuse hypers of the shared trainer where another one trains, and no schema has said so."""
+    entry, section = options.entry, options.complete["architecture"]
+    if entry is None or entry.schema is not None or _is_shared(architecture):
+        return
+    # where a training starts from is read by mt train itself
+    faults = unread_hypers(entry, section, {"finetune": {"read_from": None}})
+    raise_faults(faults, f"'{entry.name}', whose trainer is its own")
+
+
+def _is_shared(architecture: Architecture) -> bool:
+    return issubclass(architecture.trainer_class, Trainer)

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mt_core.architectures import load_architecture
 from mt_core.loading import FINGERPRINTS, Splits
 from mt_core.options import TrainingOptions
-from mt_core.training.option_changes import Change, changes, is_fixed, is_free
+from mt_core.training.option_changes import Change, at_restart, changes
 from mt_core.training.run_folder import past_runs, read_options, run_checkpoints
 from mt_core.training.start_points import (
     ModelAndTrainer,
@@ -15,9 +16,15 @@ from mt_core.training.start_points import (
     from_checkpoint,
     upgraded,
 )
-from mt_shared.contract import Architecture, DatasetInfo, read_checkpoint
+from mt_shared.contract import (
+    Architecture,
+    DatasetInfo,
+    TrainingCheckpoint,
+    check_keys,
+    read_checkpoint,
+)
 from mt_shared.errors import CheckpointError, OptionsError
-from mt_shared.options import deep_merge, merge_hypers, read_yaml
+from mt_shared.options import HypersEntry, deep_merge, merge_hypers, read_yaml
 
 
 @dataclass(frozen=True)
@@ -63,13 +70,22 @@ class Restart(StartPoint):
         # not earlier: a checkpoint that is refused for its data needs no upgrade
         checkpoint = upgraded(self.checkpoint, architecture)
         known = DatasetInfo.from_dict(self.checkpoint["dataset_info"])
-        new_types = sorted(set(info.atomic_types) - set(known.atomic_types))
-        new_targets = sorted(set(info.targets) - set(known.targets))
-        if new_types or new_targets:
+        new = {
+            "atomic types": sorted(set(info.atomic_types) - set(known.atomic_types)),
+            "targets": sorted(set(info.targets) - set(known.targets)),
+            "inputs": sorted(set(info.inputs) - set(known.inputs)),
+        }
+        found = " and ".join(f"the new {kind} {each}" for kind, each in new.items() if each)
+        if found:
+            # a fine-tuning takes up all else, but no inputs
+            todo = (
+                "Train anew: a model reads the inputs that it was made with"
+                if new["inputs"]
+                else "Start from its model with architecture.training.finetune.read_from"
+            )
             raise CheckpointError(
-                f"the data have the new atomic types {new_types} and the new targets "
-                f"{new_targets}, which {self.path} does not know: a restart goes on with what it "
-                "began with. Start from its model with architecture.training.finetune.read_from"
+                f"the data have {found}, which {self.path} does not know: a restart goes on with "
+                f"what it began with. {todo}"
             )
         return from_checkpoint(checkpoint, "restart", options, architecture, info)
 
@@ -88,12 +104,15 @@ def find_restart(wish: str | Path, options: TrainingOptions, allow_changes: bool
         # a checkpoint away from its run still knows its hypers
         hypers = {"model": checkpoint["model_hypers"], "training": checkpoint["trainer_hypers"]}
         before = {"architecture": hypers, "seed": options.seed if seed is None else seed}
-        hypers = {"model": options.architecture.model, "training": options.architecture.training}
+        # there they are complete: the trainer says what it makes of those of the options
+        trainer_class = load_architecture(options.architecture.name).trainer_class
+        training = trainer_class(options.architecture.training).hypers
+        hypers = {"model": options.architecture.model, "training": training}
         now = {"architecture": hypers, "seed": options.seed}
     found = _changes(before, now, options)
-    refused = _refused(found, allow_changes)
+    refused = _refused(found, options, allow_changes)
     if refused:
-        raise _differ(path, refused)
+        raise _differ(path, refused, options)
     return Restart(path, checkpoint, seed, found, allow_changes=allow_changes)
 
 
@@ -115,7 +134,7 @@ def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
         if before is None:
             continue
         found = _changes(before, options.complete, options)
-        refused = _refused(found, allow_changes)
+        refused = _refused(found, options, allow_changes)
         if refused:
             refused_runs[run] = refused
             continue
@@ -129,7 +148,7 @@ def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
             return Restart(path, checkpoint, seed, found, skipped, allow_changes)
     if refused_runs:
         nearest = min(refused_runs, key=lambda run: len(refused_runs[run]))
-        raise _differ(nearest, refused_runs[nearest])
+        raise _differ(nearest, refused_runs[nearest], options)
     raise CheckpointError(
         "no run in outputs/ here has a checkpoint to go on from that can be read; name one "
         "with --restart FILE, or begin anew without --restart\n" + "\n".join(skipped)
@@ -144,6 +163,8 @@ def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
             f"'{path}' holds a model without the state of its training; start from it with "
             "architecture.training.finetune.read_from instead"
         )
+    writer = f"save_checkpoint of the trainer of '{architecture}'"
+    check_keys(checkpoint, TrainingCheckpoint, writer, f"'{path}'")
     return checkpoint
 
 
@@ -153,12 +174,12 @@ def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptio
     Hypers that an older version did not know had their defaults; a fine-tuned model has those of
     the model that it started from.
     """
-    assert options.entry is not None, "a training looks its architecture up"
+    entry = _entry(options)
     # a seed that nobody gave was drawn by chance then, and is not another one now
     if now["seed"] is None:
         now = now | {"seed": before.get("seed")}
     written = before.get("architecture") or {}
-    hypers = merge_hypers(options.entry, written)
+    hypers = merge_hypers(entry, written)
     section = written | {"model": hypers.model, "training": hypers.training}
     if options.finetune is not None:
         model = deep_merge(hypers.model, options.written_model)
@@ -166,21 +187,29 @@ def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptio
     return changes(before | {"architecture": section}, now)
 
 
-def _refused(found: list[Change], allow_changes: bool) -> list[Change]:
+def _refused(found: list[Change], options: TrainingOptions, allow_changes: bool) -> list[Change]:
     # what was asked for with --allow-changes is obeyed, but for what could only be ignored
-    kept = [change for change in found if not is_free(change)]
-    return [change for change in kept if is_fixed(change)] if allow_changes else kept
+    accepted = ("free", "on_request") if allow_changes else ("free",)
+    entry = _entry(options)
+    return [change for change in found if at_restart(change, entry) not in accepted]
 
 
-def _differ(where: Path, refused: list[Change]) -> OptionsError:
-    listed = "\n".join(f"  {change}" for change in refused)
+def _differ(where: Path, refused: list[Change], options: TrainingOptions) -> OptionsError:
+    entry = _entry(options)
+    fixed = [change for change in refused if at_restart(change, entry) == "fixed"]
+    listed = "\n".join(
+        f"  {change}{' (cannot change)' if change in fixed else ''}" for change in refused
+    )
     todo = (
-        "train anew without --restart: seed, model and baselines are in the checkpoint and cannot "
-        "change"
-        if any(map(is_fixed, refused))
-        else "go on with the new ones with --allow-changes (epochs, intervals and paths may always "
-        "change)"
+        "train anew without --restart: what cannot change took effect when the training began"
+        if fixed
+        else "go on with the new ones with --allow-changes"
     )
     return OptionsError(
         f"the options differ from those of {where}:\n{listed}\nset them back, or {todo}"
     )
+
+
+def _entry(options: TrainingOptions) -> HypersEntry:
+    assert options.entry is not None, "a training looks its architecture up"
+    return options.entry

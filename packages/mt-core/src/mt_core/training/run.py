@@ -17,7 +17,8 @@ from mt_core.training.old_validation import read_old_validation
 from mt_core.training.plan import Plan
 from mt_core.training.run_folder import create_run_folder, write_options
 from mt_core.training.summary import error_table, usage_lines
-from mt_shared.contract import read_checkpoint
+from mt_core.training.trials import try_checkpoint, try_delivery
+from mt_shared.contract import DryRun, read_checkpoint
 from mt_shared.engine import trained_info
 
 log = logging.getLogger("mt.train")
@@ -48,7 +49,10 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
         splits = plan.read_data()
         splits.write(folder / "indices")
         model, trainer = plan.make_model(splits)
-        data = splits.datasets["training"], splits.datasets["validation"]
+        data = splits.for_training(model)
+        # what could not be delivered is not trained; of a fit in one step nothing is there yet
+        if _has_epochs(plan):
+            try_export(model, whole=False)
         trainer.train(model, plan.dtype, [plan.device], *data, folder)
         trainer.save_checkpoint(model, folder / "model.ckpt")
 
@@ -78,19 +82,36 @@ def dry_run(plan: Plan, origins: str) -> None:
         read_old_validation(plan.options)
         splits = plan.read_data()
         model, trainer = plan.make_model(splits)
-        data = splits.datasets["training"], splits.datasets["validation"]
+        data = splits.for_training(model)
         cost = trainer.dry_run(model, plan.dtype, [plan.device], *data)
-        try_export(model)
+        if cost is None:
+            log.info("The trainer has no dry run: its part of a checkpoint is not tried")
+            model.to(device=plan.device, dtype=plan.dtype)
+        try_checkpoint(model, None if cost is None else trainer)
+        try_delivery(model, splits)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters:  # what is fitted in closed form has none yet
             log.info(f"{parameters} parameters")
         if cost is not None:
-            epochs = plan.options.architecture.training["num_epochs"]
             log.info(
                 f"{cost.steps_per_epoch} steps an epoch, the largest batch has "
                 f"{cost.largest_batch_atoms} atoms\n"
-                f"about {cost.seconds_per_epoch:.3g} s an epoch without validation, "
-                f"{cost.seconds_per_epoch * epochs / 60:.3g} min for {epochs} epochs\n"
+                f"about {cost.seconds_per_epoch:.3g} s an epoch without validation"
+                f"{_whole_time(cost)}\n"
                 f"peak memory {cost.peak_memory / 2**20:.0f} MiB"
             )
         log.info("Dry run: everything is fine, nothing was written")
+
+
+def _has_epochs(plan: Plan) -> bool:
+    capabilities = plan.entry.capabilities
+    # who says nothing of it is taken for the usual, as by the suite
+    return capabilities is None or capabilities["fit"] == "gradient"
+
+
+def _whole_time(cost: DryRun) -> str:
+    """What all epochs would take, to follow what one does; empty where there is no telling."""
+    if cost.num_epochs is None:
+        return ""
+    minutes = cost.seconds_per_epoch * cost.num_epochs / 60
+    return f", {minutes:.3g} min for {cost.num_epochs} epochs"

@@ -25,7 +25,7 @@ from mt_shared.engine import differences, inheritance_fault
 from mt_shared.errors import CheckpointError, OptionsError
 from mt_shared.options import deep_merge
 
-ModelAndTrainer = tuple[ModelInterface, TrainerInterface[Any]]
+ModelAndTrainer = tuple[ModelInterface[Any], TrainerInterface[Any]]
 
 
 class StartPoint(ABC):
@@ -110,12 +110,12 @@ def read_other_model(options: TrainingOptions, architecture: Architecture) -> Ot
             f"options give others: {'; '.join(map(str, different))}. Leave them out, or train a "
             "new model"
         )
-    faults = list(_unit_faults(options, known))
+    faults = [*_unit_faults(options, known), *_input_faults(options, known)]
     if faults:
         raise CheckpointError(
             f"'{path}' ({FINETUNE}) does not go with these data: {'; '.join(faults)}. A model "
-            "keeps the units that it was trained in: convert the data, or name the units of the "
-            "model if they are meant"
+            "keeps its inputs, and the units that it was trained in: give it the same, convert the "
+            "data, or name the units of the model if they are meant"
         )
     # a head may be inherited from a target of the model by one that these data bring
     targets = known.targets | {name: target_info(each) for name, each in options.targets.items()}
@@ -134,6 +134,16 @@ def _unit_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
         info = target_info(target)
         for field, ours, theirs in differences(info, known.targets.get(name, info)):
             yield f"its target '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
+
+
+def _input_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
+    inputs = {name: target_info(each) for name, each in options.inputs.items()}
+    if set(inputs) != set(known.inputs):
+        ours, theirs = (", ".join(names) or "no inputs" for names in (inputs, known.inputs))
+        yield f"it was made to read {theirs}, and the options give {ours} (extra_data)"
+    for name in set(inputs) & set(known.inputs):
+        for field, ours, theirs in differences(inputs[name], known.inputs[name]):
+            yield f"its input '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
 
 
 def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str, Any]:

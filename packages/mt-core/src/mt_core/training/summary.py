@@ -22,7 +22,7 @@ from mt_core.evaluation import (
 from mt_core.loading import Splits
 from mt_shared.contract import DatasetInfo
 from mt_shared.data import (
-    Structures,
+    Dataset,
     composition_term,
     concatenate,
     cut_batches,
@@ -64,7 +64,7 @@ def model_errors(model: AtomisticModel, splits: Splits, info: DatasetInfo) -> Sp
     device = best_device(model)
     model = model.to(device)
     return _split_errors(
-        lambda structures: predict(model, structures, requests, info.length_unit, device),
+        lambda data: predict(model, data, requests, info.length_unit, device),
         splits,
         info,
     )
@@ -81,7 +81,8 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
         num_types = len(info.atomic_types)
         compositions[name] = fit_composition(values, structures, species, num_types, target, {})
 
-    def predict_composition(structures: Structures) -> dict[str, Predictions]:
+    def predict_composition(data: Dataset) -> dict[str, Predictions]:
+        structures = data.structures
         species = species_of(structures, info.atomic_types)
         gradients = {
             "positions": np.zeros((structures.num_atoms, 3)),
@@ -90,14 +91,14 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
         predictions = {}
         for name, target in info.targets.items():
             values = composition_term(structures, species, target, compositions[name])
-            predictions[name] = Predictions(values, target.per_atom, gradients)
+            predictions[name] = Predictions(values, target.per_atom, gradients, target.type)
         return predictions
 
     return _split_errors(predict_composition, splits, info)
 
 
 def _split_errors(
-    predictor: Callable[[Structures], dict[str, Predictions]], splits: Splits, info: DatasetInfo
+    predictor: Callable[[Dataset], dict[str, Predictions]], splits: Splits, info: DatasetInfo
 ) -> SplitErrors:
     found: SplitErrors = {}
     for split, datasets in splits.datasets.items():
@@ -108,9 +109,7 @@ def _split_errors(
             order = torch.arange(len(data))
             for indices in cut_batches(order, num_atoms, BATCH_SIZE, max_atoms=None):
                 chunk = data.subset(indices.numpy())
-                add_errors(
-                    errors, predictor(chunk.structures), chunk, info.targets, info.length_unit
-                )
+                add_errors(errors, predictor(chunk), chunk, info.targets, info.length_unit)
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mt_shared.model import SpeciesLinear
+from mt_shared.model import SpeciesLinear, sort_by_species
 from mt_soap_bpnn.modules.descriptor import EmbeddedDescriptor, OrthogonalDescriptor
 
 
@@ -32,6 +32,7 @@ class SoapFeatures(torch.nn.Module):
         super().__init__()
         descriptor = OrthogonalDescriptor if legacy else EmbeddedDescriptor
         self.descriptor = descriptor(num_species, layernorm, **radial)
+        self.num_species = num_species
         self.num_networks = num_species if legacy else 1
         self.network = FeatureNetwork(
             self.descriptor.num_features, num_neurons, num_layers, self.num_networks, layernorm
@@ -44,14 +45,17 @@ class SoapFeatures(torch.nn.Module):
         centers: torch.Tensor,
         neighbors: torch.Tensor,
         species: torch.Tensor,
-        counts: list[int],
     ) -> torch.Tensor:
-        """Features (A, ``num_features``) of atoms sorted by species.
+        """Features (A, ``num_features``) of the atoms.
 
         ``vectors`` (E, 3) point from ``centers`` (E) to ``neighbors`` (E), in any order; species
-        (A) counts from zero, and ``counts`` tells how many atoms each species has.
+        (A) counts from zero.
         """
-        return self.network(self.descriptor(vectors, centers, neighbors, species), counts)
+        # The network has layers for each species. Numbers of atoms are sorted here, rather than
+        # the descriptors, which are most of the numbers.
+        order, slot, counts = sort_by_species(species, self.num_species)
+        descriptors = self.descriptor(vectors, slot[centers], slot[neighbors], species[order])
+        return self.network(descriptors, counts)[slot]
 
 
 class FeatureNetwork(torch.nn.Module):
@@ -72,7 +76,8 @@ class FeatureNetwork(torch.nn.Module):
         )
 
     def forward(self, x: torch.Tensor, counts: list[int]) -> torch.Tensor:
-        """(A, F) -> (A, H), or as it is without layers."""
+        """(A, F) -> (A, H) of atoms sorted by species, or as it is without layers."""
         for layer in self.layers:
-            x = torch.nn.functional.silu(layer(x, counts))
+            # mypy knows a module of a list as no more than a module, and TorchScript knows no cast
+            x = torch.nn.functional.silu(layer.by_counts(x, counts))  # type: ignore[operator]
         return x

@@ -133,9 +133,10 @@ class KeyedPiece:
             shape = column.other_shapes[bad]
             found = "is no number" if shape is None else f"has {_describe(shape)}"
             expected = " or ".join(map(_describe, request.column.accepted))
-            what = f"'{request.spec.key}' of target '{request.name}' {found}, expected {expected}"
+            what = f"'{request.spec.key}' of {request.role} '{request.name}' {found}, "
+            what += f"expected {expected}"
             what += " for each atom" if request.per_atom else ""
-            todo = "check type and num_subtargets of the target, and the file"
+            todo = f"check type and num_subtargets of the {request.role}, and the file"
             raise frame_error(self.source, bad + piece.first_frame, what, todo)
         if request.kind == VALUES:
             return LabelBlock(column.values, column.found)
@@ -144,6 +145,13 @@ class KeyedPiece:
             volumes = np.nan_to_num(piece.structures.volumes, nan=1.0)
             return LabelBlock(column.values * volumes[:, None, None], column.found)
         return LabelBlock(-column.values, column.found)
+
+    def place(self, key: str, row: int) -> str | None:
+        """What has this key in a structure (its index): ``system``, ``atom``, or None of both."""
+        keys = self.keys[row]
+        if key in keys.arrays or (key in keys.calculator and key in RESULTS_PER_ATOM):
+            return "atom"
+        return "system" if key in keys.info or key in keys.calculator else None
 
     def hint(self, key: str, row: int) -> str:
         """What may help a user who does not find a key in a structure (its index)."""

@@ -60,11 +60,17 @@ class LabelRequest:
     kind: str  # "values", or what the file has of a gradient: forces, stress or virial
     spec: TargetSpec | GradientSpec
     required: bool = True  # False for what is read only where the file has it
+    is_input: bool = False  # what models read, of which no structure may lack one
 
     @property
     def name(self) -> str:
         """What errors call the label: the target, and the word of the gradient."""
         return self.target.name if self.kind == VALUES else f"{self.target.name} {self.kind}"
+
+    @property
+    def role(self) -> str:
+        """What errors call the target: one, or an input."""
+        return "input" if self.is_input else "target"
 
     @property
     def part(self) -> str:
@@ -94,9 +100,9 @@ class LabelRequest:
         return ColumnSpec(key, self.per_atom, shape, accepted)
 
 
-def requests_of(target: TargetSpec) -> Iterator[LabelRequest]:
-    """The values of a target, then its gradients."""
-    yield LabelRequest(target, VALUES, target)
+def requests_of(target: TargetSpec, is_input: bool = False) -> Iterator[LabelRequest]:
+    """The values of a target or an input, then its gradients, which an input has none of."""
+    yield LabelRequest(target, VALUES, target, is_input=is_input)
     for gradient in target.gradients:
         yield LabelRequest(target, gradient.kind, gradient, gradient.required)
 

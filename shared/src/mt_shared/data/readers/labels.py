@@ -11,6 +11,7 @@ from mt_shared.data.dataset import (
     IMPOSSIBLE,
     MISSING,
     NOT_FINITE,
+    VALUES,
     Status,
     TargetLabels,
     finite_per_system,
@@ -22,7 +23,12 @@ from mt_shared.options import TargetSpec
 
 # Relative difference of a stress from its transpose that rounding in a file does not explain.
 SYMMETRY_TOLERANCE = 1e-6
-_ALLOW_MISSING = "or set allow_missing: true for this target"
+_OF_EACH = {"system": "of the structure", "atom": "of each atom"}
+# What else a user can do about a gap, or why nothing.
+_OTHERWISE = {
+    "target": ", or set allow_missing: true for this target",
+    "input": ": a model reads an input of every structure",
+}
 
 
 @dataclass
@@ -34,12 +40,18 @@ class LabelBuilder:
     status: Status = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what a user should be told
 
-    def build(self, target: TargetSpec) -> TargetLabels:
-        """Values and gradients of one target."""
-        values, *gradients = requests_of(target)
+    def build(self, target: TargetSpec, is_input: bool = False) -> TargetLabels:
+        """Values and gradients of one target, or the values of one input."""
+        values, *gradients = requests_of(target, is_input)
         array = self._read(values)
-        assert array is not None, "the options ask for the values of each target"
-        labels = TargetLabels(array, sample_kind=target.sample_kind, unit=target.unit)
+        assert array is not None, "the options ask for the values of each target and input"
+        labels = TargetLabels(
+            array,
+            sample_kind=target.sample_kind,
+            unit=target.unit,
+            type=values.info.type,
+            quantity=target.quantity,
+        )
         for request in gradients:
             # A stress and a virial are one label: the first that the file has counts.
             array = None if request.part in labels.gradients else self._read(request)
@@ -68,7 +80,7 @@ class LabelBuilder:
             values = np.where(excused[:, None, None], np.nan, values)
         if not found.any() and (not request.required or (len(found) and excused.all())):
             return None
-        what = f"'{request.spec.key}' of target '{request.name}'"
+        what = f"'{request.spec.key}' of {request.role} '{request.name}'"
         strict = not request.target.allow_missing
         lacking = piece.rows[~found & ~excused]
         if len(lacking) and not request.required:
@@ -78,9 +90,16 @@ class LabelBuilder:
                 "used there"
             )
         elif len(lacking) and strict:
+            place = file.place(request.spec.key, lacking[0])
+            wanted = "atom" if request.per_atom else "system"
+            if place not in (None, wanted):
+                what += f" is {_OF_EACH[place]} there, and {_OF_EACH[wanted]} in the options"
+                is_value = request.kind == VALUES
+                todo = f"write sample_kind: {place}" if is_value else "name the right key"
+                raise frame_error(file.source, lacking[0] + piece.first_frame, what, todo)
             what += f" is missing ({piece.share(len(lacking))} lack it)"
             what += file.hint(request.spec.key, lacking[0])
-            todo = f"name the right key, {_ALLOW_MISSING}"
+            todo = f"name the right key{_OTHERWISE[request.role]}"
             raise frame_error(file.source, lacking[0] + piece.first_frame, what, todo)
 
         finite = finite_per_system(values, piece.chosen if request.per_atom else None)
@@ -92,7 +111,7 @@ class LabelBuilder:
                 atoms = values[start:stop].reshape(stop - start, -1)
                 what += f" at atom {np.flatnonzero(~np.isfinite(atoms).all(axis=1))[0]}"
             what += f" ({piece.share(len(systems))} have such a label)"
-            todo = f"remove these frames, {_ALLOW_MISSING}"
+            todo = f"remove these frames{_OTHERWISE[request.role]}"
             raise frame_error(file.source, piece.frames[systems[0]], what, todo)
         status = np.where(found, np.where(finite, FOUND, NOT_FINITE), MISSING)
         status[excused] = IMPOSSIBLE

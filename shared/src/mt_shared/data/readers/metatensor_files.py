@@ -71,6 +71,10 @@ class TensorMapFile:
             return LabelBlock(np.full((num_rows, *request.column.shape), np.nan), found)
         return LabelBlock(np.concatenate(parts, axis=1), found)
 
+    def place(self, key: str, row: int) -> str | None:
+        """None: what a tensor map has, it has in one place."""
+        return None
+
     def hint(self, key: str, row: int) -> str:
         """Nothing: a tensor map has no keys of structures."""
         return ""
@@ -97,7 +101,7 @@ class TensorMapFile:
                 if list(block.samples.names) != names:
                     raise DataError(
                         f"{self.source} has the samples {list(block.samples.names)}, expected "
-                        f"{names}; check sample_kind of the target"
+                        f"{names}; check sample_kind of the {request.role}"
                     )
                 self._check_shape(block, (*components, request.info.num_subtargets))
                 systems = np.asarray(block.samples["system"], dtype=np.int64)

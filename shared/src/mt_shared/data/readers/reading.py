@@ -77,7 +77,7 @@ def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> D
     check_structures(piece.chosen, piece.source, piece.frames)
     builder = LabelBuilder(piece, files.find)
     labels = {target.name: builder.build(target) for target in spec.targets}
-    extra = {target.name: builder.build(target) for target in spec.extra_data}
+    extra = {each.name: builder.build(each, is_input=True) for each in spec.extra_data}
     notes = tuple(builder.notes)
     if not spec.systems.length_unit:
         note = "no length_unit is given (systems.length_unit); users of the model cannot convert"

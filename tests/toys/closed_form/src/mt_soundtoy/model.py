@@ -42,9 +42,9 @@ class Ridge(BaseModel):
         self.energy_name = name
         return None
 
-    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
+    def features(self, graph: Graph) -> torch.Tensor:
         """Sums of Gaussians of distances, by the types of both atoms: (A, F)."""
-        r_E1 = torch.linalg.vector_norm(vectors, dim=1, keepdim=True).to(torch.float64)
+        r_E1 = torch.linalg.vector_norm(graph.vectors, dim=1, keepdim=True).to(torch.float64)
         width = self.cutoff / self.num_radial
         centers_R = width * torch.arange(self.num_radial, dtype=r_E1.dtype)
         fade_E1 = 0.5 + 0.5 * torch.cos(math.pi / self.cutoff * r_E1)
@@ -56,11 +56,9 @@ class Ridge(BaseModel):
         x_APR = x_APR.index_add(0, graph.centers * self.num_pairs + pairs_E, radial_ER)
         return x_APR.reshape(len(graph.species), -1)
 
-    def predict(
-        self, vectors: torch.Tensor, graph: Graph, targets: Optional[List[str]] = None
-    ) -> Dict[str, torch.Tensor]:
+    def predict(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, torch.Tensor]:
         """Raw energies (A, 1)."""
-        return {self.energy_name: self.features(vectors, graph) @ self.weights}
+        return {self.energy_name: self.features(graph) @ self.weights}
 
     def restart(self, dataset_info: DatasetInfo) -> "Ridge":
         """Other data of the same elements and target.

@@ -4,6 +4,7 @@ import torch
 
 import mt_my_network
 from mt_shared.contract import DatasetInfo
+from mt_shared.data import graph_of_edges
 
 CUTOFF = 4.0
 HYPERS = {"cutoff": CUTOFF, "num_features": 6, "num_radial": 5}
@@ -19,9 +20,9 @@ def test_radial_functions_fade_out_at_the_cutoff_with_their_slope():
 
 
 def test_energies_are_those_of_the_formula():
-    species, system = torch.tensor([0, 1]), torch.tensor([0, 0])
     vectors = torch.tensor([[0, 1.5, 2.0], [0, -1.5, -2.0]], dtype=torch.float64)
-    found = MODEL.energies(vectors, species, torch.tensor([0, 1]), torch.tensor([1, 0]), system)
+    species, edges = torch.tensor([0, 1]), torch.tensor([[0, 1], [1, 0]])
+    found = MODEL.energies(graph_of_edges(vectors, species, centers=edges[0], neighbors=edges[1]))
     first, second = MODEL.embedding.weight
     waves = MODEL.filter.weight @ MODEL.radial(torch.tensor([[2.5]], dtype=torch.float64))[0]
     sums = torch.stack([first + second * waves, second + first * waves])

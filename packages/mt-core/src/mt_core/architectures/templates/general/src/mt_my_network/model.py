@@ -103,9 +103,9 @@ class MyNetworkModel(BaseModel):
         )
         self.add_targets(dataset_info.targets)
 
-    def features(self, vectors: torch.Tensor, graph: Graph) -> torch.Tensor:
-        """Features (A, F) of the atoms from the edge vectors (E, 3)."""
-        return self.pair_features(vectors, graph.species, graph.centers, graph.neighbors)
+    def features(self, graph: Graph) -> torch.Tensor:
+        """Features (A, F) of the atoms."""
+        return self.pair_features(graph.vectors, graph.species, graph.centers, graph.neighbors)
 
     def make_head(self, name: str, target: TargetInfo) -> Head:
         """From the features to a target: a hidden layer and a linear one, for all types alike."""

@@ -3,6 +3,7 @@
 import torch
 from metatomic.torch import ModelMetadata
 
+from mt_shared.data import Graph
 from mt_shared.mlip import MLIPModel, MLIPTrainer
 
 
@@ -36,12 +37,12 @@ class MyNetworkModel(MLIPModel):
         fade_E1 = 0.5 + 0.5 * torch.cos(torch.pi / self.cutoff * r_E1)
         return torch.exp(-0.5 * (r_E1 / width - steps) ** 2) * fade_E1
 
-    def energies(self, vectors, species, centers, neighbors, system):
+    def energies(self, graph: Graph):
         """Energies (A,) of the atoms from the vectors (E, 3) to neighbors. YOUR IDEA GOES HERE."""
-        r_E1 = torch.linalg.vector_norm(vectors, dim=1, keepdim=True)
-        e_AF = self.embedding(species)
-        pairs_EF = e_AF[neighbors] * self.filter(self.radial(r_E1))
-        x_AF = e_AF.index_add(0, centers, pairs_EF)
+        r_E1 = torch.linalg.vector_norm(graph.vectors, dim=1, keepdim=True)
+        e_AF = self.embedding(graph.species)
+        pairs_EF = e_AF[graph.neighbors] * self.filter(self.radial(r_E1))
+        x_AF = e_AF.index_add(0, graph.centers, pairs_EF)
         return self.readout(torch.nn.functional.silu(self.mix(x_AF))).squeeze(1)
 
 

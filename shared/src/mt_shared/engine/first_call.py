@@ -1,0 +1,159 @@
+"""Does a model have what it reads? Asked once, before anything is trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, Mapping, ValuesView
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mt_shared.contract import DatasetInfo
+from mt_shared.data import Dataset, Graph, build_store
+from mt_shared.engine.baselines import normalizations
+from mt_shared.errors import ArchitectureError, OptionsError
+from mt_shared.model import TrainableModel
+
+FIELDS = {
+    "reads_positions": ("positions", "cells", "pbc", "shifts"),
+    "reads_reverse": ("reverse",),
+}
+"""What of a graph is there for a model that declares an attribute."""
+
+
+# among the first of these the structure is chosen that shows most
+NUM_TRIED = 50
+
+
+def check_first_call(
+    model: TrainableModel[Any], dataset: Dataset, info: DatasetInfo, dtype: torch.dtype
+) -> None:
+    """Call the model with and without what it does not declare: it must not matter.
+
+    Fields that a model does not declare are empty, in training as in the exported model. One that
+    reads them all the same would fail somewhere inside, or train and simulate with less than its
+    author thinks. The numbers in these fields are random here, so that none is without effect by
+    chance, such as the sum of positions around the origin.
+
+    :param dataset: of which the structure with most edges among the first is taken
+    :raises ArchitectureError: the model reads what it does not declare, or an input that is not
+        there
+    :raises OptionsError: the model does not read an input that is there
+    """
+    # On a CPU: an index into an empty field, which is what is looked for, would end the whole
+    # process on a GPU.
+    if next(model.parameters()).device.type != "cpu":
+        model = copy.deepcopy(model).cpu()
+    graph = _largest_graph(model, dataset, info, dtype)
+    inputs = WatchedInputs(graph.inputs)
+    was_training = model.training
+    model.eval()
+    random = _with_random_fields(graph, [name for name in FIELDS if not getattr(model, name)])
+    reference = _numbers(model, random._replace(inputs=inputs), info)
+    missing = [
+        name
+        for name in FIELDS
+        if not getattr(model, name)
+        and reference is not None
+        and not _agrees(model, random, info, name, reference)
+    ]
+    model.train(was_training)
+    if inputs.missing:
+        key = inputs.missing[0]
+        raise ArchitectureError(
+            f"the model {type(model).__name__} reads the input '{key}', which the options do not "
+            f"give; give it, such as extra_data: {{{key}: {{key: NAME_IN_THE_FILE}}}}"
+        )
+    unread = sorted(set(inputs) - inputs.read)
+    if unread and reference is not None:
+        raise OptionsError(
+            f"the options give the input '{unread[0]}' (extra_data), which the model "
+            f"{type(model).__name__} does not read; leave it out"
+        )
+    if missing:
+        fields = " or ".join(f"graph.{field}" for field in FIELDS[missing[0]])
+        raise ArchitectureError(
+            f"the model {type(model).__name__} reads {fields}, which is empty for a model that "
+            f"does not declare it; declare it in the class: {missing[0]} = True"
+        )
+
+
+class WatchedInputs(dict[str, Tensor]):
+    """The inputs of a graph, which remember what of them was asked for."""
+
+    def __init__(self, inputs: Mapping[str, Tensor]):
+        super().__init__(inputs)
+        self.read: set[str] = set()
+        self.missing: list[str] = []
+
+    def __getitem__(self, name: str) -> Tensor:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def __missing__(self, name: str) -> Tensor:
+        self.missing.append(name)
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+    def items(self) -> ItemsView[str, Tensor]:  # type: ignore[override]
+        self.read.update(self)
+        return super().items()
+
+    def values(self) -> ValuesView[Tensor]:  # type: ignore[override]
+        self.read.update(self)
+        return super().values()
+
+
+def _largest_graph(
+    model: TrainableModel[Any], dataset: Dataset, info: DatasetInfo, dtype: torch.dtype
+) -> Graph:
+    """With all fields, of the structure that has most edges."""
+    store = build_store(
+        [dataset.subset(range(min(NUM_TRIED, len(dataset))))],
+        info,
+        model.cutoff,
+        normalizations(model, info.targets),
+        dtype,
+        reads_positions=True,
+        reads_reverse=True,
+    )
+    return store.batch(store.edge_offsets.diff().argmax().reshape(1)).graph
+
+
+def _with_random_fields(graph: Graph, undeclared: list[str]) -> Graph:
+    """The graph with numbers of no meaning in the fields of these declarations."""
+    generator = torch.Generator().manual_seed(0)
+    found: dict[str, Any] = {}
+    if "reads_positions" in undeclared:
+        for name in ("positions", "cells"):
+            shape, dtype = getattr(graph, name).shape, graph.vectors.dtype
+            found[name] = torch.randn(shape, generator=generator, dtype=dtype)
+        found["pbc"] = torch.ones_like(graph.pbc)
+        found["shifts"] = torch.randint(1, 4, graph.shifts.shape, generator=generator)
+    if "reads_reverse" in undeclared:
+        found["reverse"] = torch.randperm(len(graph.reverse), generator=generator)
+    return graph._replace(**found)
+
+
+def _agrees(
+    model: TrainableModel[Any], graph: Graph, info: DatasetInfo, name: str, reference: Tensor
+) -> bool:
+    """Whether the model predicts the same without the fields of one declaration."""
+    empty = {field: getattr(graph, field)[:0] for field in FIELDS[name]}
+    found = _numbers(model, graph._replace(**empty), info)
+    return found is not None and torch.allclose(found, reference, equal_nan=True)
+
+
+def _numbers(model: TrainableModel[Any], graph: Graph, info: DatasetInfo) -> Tensor | None:
+    """All values in one row, or None where the model fails."""
+    try:
+        with torch.no_grad():
+            values = model.values(graph, list(info.targets))
+    # whatever it is: with the fields that it declares, the model will fail again at the first step
+    except Exception:
+        return None
+    return torch.cat([value.flatten() for value in values.values()])

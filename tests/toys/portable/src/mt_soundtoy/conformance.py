@@ -1,0 +1,3 @@
+"""What the conformance suite has to know of soundtoy; its defaults are quick."""
+
+NUM_EPOCHS_TO_LEARN = 300

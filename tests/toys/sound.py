@@ -1,0 +1,65 @@
+"""Sound toys that are written otherwise than the templates, and so prove doors of their own.
+
+The whole suite passes on each, every night, with the cross product of the broken ones: ``python
+tests/toys/cross.py --only portable own_loop``. With each change a selection of a minute is run, of
+what goes through such a door, by ``tests/repository/test_sound_toys.py``.
+"""
+
+from toys.breakage import Breakage
+
+# what goes through the adapter, or through a trainer's own loop: each way of training, saving,
+# continuing and exporting once
+_TESTS = """
+test_checkpoints.py::test_changing_a_loaded_model_leaves_the_checkpoint
+test_checkpoints.py::test_loaded_model_predicts_the_same
+test_checkpoints.py::test_newer_checkpoint_is_refused
+test_checkpoints.py::test_restart_with_a_new_target
+test_checkpoints.py::test_restart_with_equal_data_changes_nothing
+test_checkpoints.py::test_training_checkpoint_is_plain
+test_exported.py::test_forces_in_ase[float32]
+test_exported.py::test_stress_in_ase[float32]
+test_exported.py::test_values_in_ase[float32]
+test_finetuning.py::test_method_trains_and_exports[full]
+test_finetuning.py::test_restart_equals_no_restart[full]
+test_gradients.py::test_forces_are_derivatives
+test_gradients.py::test_stress_is_a_derivative
+test_interruption.py::test_restart_equals_no_restart[SIGTERM]
+test_interruption.py::test_sigterm_saves_and_leaves
+test_new_types.py::test_old_types_keep_their_values
+test_outputs.py::test_atoms_sum_to_the_structure
+test_outputs.py::test_batches_agree
+test_outputs.py::test_selected_atoms
+test_package.py::test_package_loads_by_the_contract
+test_train_and_export.py::test_errors_of_the_training_are_those_of_the_exported_model
+test_training.py::test_several_targets
+test_training.py::test_target_of_atoms
+"""
+
+PORTABLE = Breakage("portable", {}, tuple(_TESTS.split()), (), "portable")
+"""A model that only has ``forward``, trained by the shared trainer."""
+OWN_LOOP = Breakage("own_loop", {}, tuple(_TESTS.split()), (), "own_loop")
+"""The same model, with a trainer that loops over samples."""
+
+_OF_INPUTS = """
+test_inputs.py::test_exported_model_asks_for_its_inputs
+test_inputs.py::test_inputs_reach_the_evaluation
+test_inputs.py::test_inputs_reach_the_model_in_ase
+test_inputs.py::test_predictions_depend_on_inputs
+test_exported.py::test_values_in_ase[float64]
+test_interruption.py::test_restart_equals_no_restart[SIGTERM]
+test_new_types.py::test_old_types_keep_their_values
+test_train_and_export.py::test_predictions_in_training_are_those_of_the_exported_model
+"""
+_OF_A_FIT = """
+test_closed_form.py::test_finetuning_is_better_than_a_fit_to_few_data
+test_closed_form.py::test_restart_of_a_fit_changes_nothing
+test_command_line.py::test_eval_writes_files
+test_train_and_export.py::test_errors_of_the_training_are_those_of_the_exported_model
+test_training.py::test_composition_is_learnt_exactly
+"""
+
+CHARGED = Breakage("charged", {}, tuple(_OF_INPUTS.split()), (), "charged")
+"""A potential that depends on the total charge of a structure."""
+CLOSED_FORM = Breakage("fitted", {}, tuple(_OF_A_FIT.split()), (), "closed_form")
+"""A fit in one step."""
+SOUND = [PORTABLE, OWN_LOOP, CHARGED, CLOSED_FORM]
