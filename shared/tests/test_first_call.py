@@ -53,6 +53,18 @@ class OfCells(Model):
         return self.depths(graph.species)[:, 0] * (1 + graph.cells.sum())
 
 
+class OfPositionsLater(Model):
+    """By a term that begins at zero."""
+
+    def __init__(self, hypers, dataset_info):
+        super().__init__(hypers, dataset_info)
+        self.coupling = torch.nn.Parameter(torch.zeros(()))
+
+    def energies(self, graph: Graph):
+        depths = self.depths(graph.species)[:, 0]
+        return depths + self.coupling * graph.positions.square().sum()
+
+
 class OfAnyInput(Model):
     def energies(self, graph: Graph):
         charges = torch.cat(list(graph.inputs.values()), dim=1)[graph.system][:, 0]
@@ -104,7 +116,7 @@ def check(cls, info=INFO):
     assert model.training
 
 
-@pytest.mark.parametrize("cls", [OfPositions, OfPositionsInSilence, OfCells])
+@pytest.mark.parametrize("cls", [OfPositions, OfPositionsInSilence, OfCells, OfPositionsLater])
 def test_positions_that_are_not_declared_are_found(cls):
     with pytest.raises(ArchitectureError, match=r"graph\.positions.*reads_positions = True"):
         check(cls)

@@ -32,6 +32,8 @@ from mt_conformance.runs import exported_predictor
 from mt_shared.contract import DatasetInfo, read_checkpoint
 from mt_shared.data import Dataset, TargetLabels
 from mt_shared.engine import Trainer
+from mt_shared.errors import UserError, did_you_mean
+from mt_shared.registry import installed
 
 FOLDER = "checkpoints"
 SEEDED = "seeded"
@@ -211,8 +213,15 @@ def main() -> None:
     parser.add_argument("name", help="of the architecture, installed from its source (pip -e)")
     parser.add_argument("checkpoint", nargs="?", type=Path, help="of a small training")
     arguments = parser.parse_args()
-    for file in keep(subject_of(arguments.name), arguments.checkpoint):
-        print(file)
+    known = installed()
+    if arguments.name not in known:
+        hint = did_you_mean(arguments.name, known)
+        parser.error(f"no architecture '{arguments.name}' is installed{hint}")
+    try:
+        for file in keep(subject_of(arguments.name), arguments.checkpoint):
+            print(file)
+    except UserError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

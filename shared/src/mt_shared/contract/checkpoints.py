@@ -239,6 +239,12 @@ def upgrade_by_version(
         )
     # one step a version: a function is written once and never changed
     for version in range(found, current):
+        if version not in upgrades:
+            raise CheckpointError(
+                f"the checkpoint has {key.replace('_', ' ')} {version}, and there is no upgrade "
+                f"from it to {version + 1}: the author of {checkpoint['distribution']} has to name "
+                "one in checkpoint_upgrades"
+            )
         checkpoint = upgrades[version](checkpoint)
         checkpoint[key] = version + 1
     return checkpoint

@@ -29,12 +29,12 @@ NUM_TRIED = 50
 def check_first_call(
     model: TrainableModel[Any], dataset: Dataset, info: DatasetInfo, dtype: torch.dtype
 ) -> None:
-    """Call the model with and without what it does not declare: it must not matter.
+    """Call the model and see what it reads of a graph: all of that has to be there.
 
     Fields that a model does not declare are empty, in training as in the exported model. One that
     reads them all the same would fail somewhere inside, or train and simulate with less than its
-    author thinks. The numbers in these fields are random here, so that none is without effect by
-    chance, such as the sum of positions around the origin.
+    author thinks. Compiled parts of a model cannot be watched: there it must not matter whether a
+    field holds numbers, which are random here, or is empty.
 
     :param dataset: of which the structure with most edges among the first is taken
     :raises ArchitectureError: the model reads what it does not declare, or an input that is not
@@ -49,14 +49,15 @@ def check_first_call(
     inputs = WatchedInputs(graph.inputs)
     was_training = model.training
     model.eval()
-    random = _with_random_fields(graph, [name for name in FIELDS if not getattr(model, name)])
-    reference = _numbers(model, random._replace(inputs=inputs), info)
+    undeclared = [name for name in FIELDS if not getattr(model, name)]
+    random = _with_random_fields(graph, undeclared)
+    watched, fields_read = _watched(random._replace(inputs=inputs))
+    reference = _numbers(model, watched, info)
     missing = [
         name
-        for name in FIELDS
-        if not getattr(model, name)
-        and reference is not None
-        and not _agrees(model, random, info, name, reference)
+        for name in undeclared
+        if fields_read.intersection(FIELDS[name])
+        or (reference is not None and not _agrees(model, random, info, name, reference))
     ]
     model.train(was_training)
     if inputs.missing:
@@ -106,6 +107,22 @@ class WatchedInputs(dict[str, Tensor]):
     def values(self) -> ValuesView[Tensor]:  # type: ignore[override]
         self.read.update(self)
         return super().values()
+
+
+def _watched(graph: Graph) -> tuple[Graph, set[str]]:
+    """The same graph, and the names of its fields as soon as they are read."""
+    read: set[str] = set()
+
+    def field(index: int, name: str) -> property:
+        def get(graph: tuple[Any, ...]) -> Any:
+            read.add(name)
+            return tuple.__getitem__(graph, index)
+
+        return property(get)
+
+    fields = {name: field(index, name) for index, name in enumerate(Graph._fields)}
+    watched: Any = type("WatchedGraph", (Graph,), {"__slots__": (), **fields})
+    return watched(*graph), read
 
 
 def _largest_graph(

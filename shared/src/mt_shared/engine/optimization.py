@@ -184,6 +184,11 @@ class TorchOptimizer:
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer):
+        if isinstance(optimizer, torch.optim.LBFGS):
+            raise ArchitectureError(
+                "make_optimizer gives LBFGS, which wants the loss anew several times in a step; "
+                "the trainer can use an optimizer that makes a step of one gradient"
+            )
         self.optimizer = optimizer
         self.parameters = [each for group in optimizer.param_groups for each in group["params"]]
         rates = [float(group["lr"]) for group in optimizer.param_groups]

@@ -16,7 +16,7 @@ from mt_shared.contract import (
     metadata_from_dict,
     metadata_to_dict,
 )
-from mt_shared.errors import DataError
+from mt_shared.errors import CheckpointError, DataError
 from mt_shared.model.growth import Places, places_of_types, take_over
 from mt_shared.model.lora import add_saved_updates, merged_state
 from mt_shared.model.trainable import TrainableModel
@@ -121,5 +121,12 @@ class PersistentModel(TrainableModel[Dict[str, Any]]):
             add_saved_updates(model, state)
         else:
             state = merged_state(state)
-        model.load_state_dict(state)
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit the model {cls.__name__}, although it is of the same "
+                f"version {cls.__checkpoint_version__}: the model was changed without a new "
+                f"__checkpoint_version__ and an upgrade. {' '.join(str(error).split())[:300]}"
+            ) from error
         return model

@@ -11,7 +11,7 @@ from mt_conformance.inputs import abilities
 from mt_conformance.inputs.abilities import DEFAULT_CAPABILITIES, Capabilities
 from mt_conformance.inputs.extra import ExtraInput, extra_inputs
 from mt_conformance.inputs.targets import LabelledTarget, targets_of
-from mt_shared.contract import Architecture, DatasetInfo, ModelInterface
+from mt_shared.contract import Architecture, DatasetInfo, ModelInterface, Statistics
 from mt_shared.engine import Trainer
 from mt_shared.errors import UserError
 from mt_shared.options import Hypers, deep_merge, engine_defaults, merge_hypers, resolve_hypers
@@ -109,7 +109,9 @@ class Subject:
         """Data of all its targets, with all its inputs."""
         targets = {name: target.info for name, target in self.targets.items()}
         inputs = {name: each.info for name, each in self.inputs.items()}
-        return DatasetInfo("angstrom", types, targets, inputs)
+        # a model may divide by the mean number of neighbors; what it is does not matter here
+        statistics = Statistics(num_structures=10, num_atoms=100, count_neighbors=lambda _: 20.0)
+        return DatasetInfo("angstrom", types, targets, inputs, statistics)
 
     @property
     def model_options(self) -> set[str]:

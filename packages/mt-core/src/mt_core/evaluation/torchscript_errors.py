@@ -24,7 +24,9 @@ def torchscript_cause(model: torch.nn.Module, error: Exception) -> str:
     :param model: whose code was compiled or run: where the innermost place is in other code, the
         place in the author's that led there is shown too
     """
-    text = str(error)
+    # metatomic says no more than that it has failed
+    cause = error if error.__cause__ is None else error.__cause__
+    text = str(cause)
     *before, last = _AT_RUN_TIME.split(text)
     places = [(file, int(line)) for file, line in _PLACE.findall(last) if Path(file).is_file()]
     if before:
@@ -33,7 +35,7 @@ def torchscript_cause(model: torch.nn.Module, error: Exception) -> str:
     else:
         said = [line.strip().rstrip(" :") for line in text.partition('  File "')[0].splitlines()]
         reasons = [line for line in said if line not in _SAYS_NOTHING][:_MAX_REASONS]
-        reasons[:1] = [f"{type(error).__name__}: {line}" for line in reasons[:1] or [""]]
+        reasons[:1] = [f"{type(cause).__name__}: {line}" for line in reasons[:1] or [""]]
     package = sys.modules.get(type(model).__module__.partition(".")[0])
     folders = {Path(folder).resolve() for folder in getattr(package, "__path__", [])}
     own = [place for place in places if folders.intersection(Path(place[0]).resolve().parents)]
