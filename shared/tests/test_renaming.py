@@ -189,7 +189,8 @@ def check_types(values, described):
 
 def test_a_checkpoint_has_the_keys_that_are_described_and_no_others(old):
     check_types(old, EngineCheckpoint)
-    assert old.keys() == EngineCheckpoint.__required_keys__
+    described = EngineCheckpoint.__required_keys__ | BaseModelCheckpoint.__required_keys__
+    assert old.keys() == described
     check_types(old["trainer"], EngineState)
     of_model = Old({}, INFO).get_checkpoint()
     check_types(of_model, BaseModelCheckpoint)

@@ -38,7 +38,12 @@ def run(command: list[str | Path], where: Path, minutes: float = 5) -> str:
 
     The constraints of this repository hold, its sources are not on the path.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    # a pytest in there is no worker of this one: it would share folders with those of other days
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith("PYTEST_")
+    }
     environment |= {"PIP_CONSTRAINT": str(ROOT / "constraints.txt"), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command,

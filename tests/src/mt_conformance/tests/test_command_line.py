@@ -115,7 +115,9 @@ def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
     write_options(tmp_path / EVAL_OPTIONS, data)
     run = runs.trained(BITS)
     arguments = ("eval", run.model, EVAL_OPTIONS, "-e", run.extensions)
-    mt(*arguments, folder=tmp_path).check_refused("17", "chlorine.xyz")
+    mt(*arguments, folder=tmp_path).check_refused(
+        "atomic type 17 was not in the training", "chlorine.xyz"
+    )
 
 
 def test_dry_run_leaves_nothing(runs: Runs, tmp_path: Path) -> None:
