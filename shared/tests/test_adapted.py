@@ -445,6 +445,12 @@ class TestCheckpoints:
         assert loaded.dtype == torch.float64
         assert_same(predictions(loaded), predictions(model))
 
+    def test_a_state_of_another_model_is_refused(self):
+        checkpoint = make().get_checkpoint()
+        del checkpoint["state"]["model.mix.weight"]
+        with pytest.raises(CheckpointError, match=r"changed without a new __checkpoint_version__"):
+            make().load_checkpoint(checkpoint, "export")
+
     def test_a_copy_is_a_model_of_its_own(self):
         model = make()
         before = values(model)

@@ -1,5 +1,7 @@
 """A model is called once before it is trained: does it have what it reads, and read what it has?"""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -154,6 +156,32 @@ def test_an_input_that_the_model_does_not_read_is_refused():
 @pytest.mark.parametrize("cls", [OfCharge, OfAnyInput])
 def test_an_input_that_is_read_is_fine(cls):
     check(cls, CHARGED)
+
+
+class Constant(Model):
+    def energies(self, graph: Graph):
+        return torch.zeros(len(graph.species), dtype=graph.vectors.dtype)
+
+
+class Detached(OfEdges):
+    def energies(self, graph: Graph):
+        return super().energies(graph).detach()
+
+
+@pytest.mark.parametrize("cls", [Constant, Detached])
+def test_an_energy_that_has_no_forces_is_named(cls):
+    with pytest.raises(ArchitectureError, match=r"energy 'energy'.*have its forces.*no detach"):
+        check(cls)
+
+
+@pytest.mark.parametrize("cls", [Constant, Detached])
+def test_without_labels_of_forces_an_energy_needs_none(cls):
+    check(cls, replace(INFO, targets={"energy": replace(ENERGY, gradients=())}))
+
+
+def test_of_atoms_without_neighbors_alone_nothing_is_asked():
+    model = Constant({}, INFO).double()
+    check_first_call(model, molecules().subset([0]), INFO, torch.float64)
 
 
 def test_other_mistakes_are_left_to_the_first_step():

@@ -49,6 +49,11 @@ def test_an_axis_that_grew_without_a_reason_is_refused_by_name():
         take_over(embedding(3, 5), embedding(2, 4), {(2, 3): torch.tensor([0, 1])})
 
 
+def test_places_of_another_number_are_refused():
+    with pytest.raises(DataError, match=r"'weight', axis 0 has 2 old entries, .* places of 3"):
+        take_over(embedding(4), embedding(2), {(2, 4): torch.tensor([0, 1, 2])})
+
+
 def test_a_tensor_without_a_place_is_refused_by_name():
     with pytest.raises(DataError, match=r"nothing that is called 'b\.weight'"):
         take_over(holding(a=linear()), holding(a=linear(), b=linear()), {})

@@ -209,6 +209,16 @@ class TestEnergies:
         assert gradients["positions"].abs().max() > 0
         assert gradients["strain"].abs().max() > 0
 
+    def test_forces_and_stress_are_zero_where_an_energy_depends_on_nothing(self):
+        class Nothing(Springs):
+            def energies(self, graph: Graph):
+                return graph.vectors.new_zeros(len(graph.species))
+
+        batch = random_batch()
+        gradients = predict(make(Nothing), batch, training=True)["energy"].gradients
+        for name, label in batch.targets["energy"].gradients.items():
+            assert torch.equal(gradients[name], torch.zeros_like(label))
+
     def test_an_energy_of_structures_cannot_be_asked_for_by_atom(self):
         model = make(Whole)
         assert model.outputs["energy"].sample_kind == "system"

@@ -33,6 +33,13 @@ def assert_same(model, other, rtol):
         torch.testing.assert_close(found, expected, rtol=rtol, atol=rtol)
 
 
+def through_a_checkpoint(model, optimizer):
+    """The states of both, as a file gives them back."""
+    file = io.BytesIO()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state()}, file)
+    return torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+
+
 @pytest.fixture(params=["fused", "calls"])
 def way(request, monkeypatch):
     """Each way in which Adam makes its steps: by torch's kernel, and without one."""
@@ -140,9 +147,7 @@ class TestAdam:
         model = network()
         optimizer = Adam(model.parameters(), 1e-2, 0.1, True)
         steps(model, optimizer, 5)
-        file = io.BytesIO()
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state()}, file)
-        saved = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+        saved = through_a_checkpoint(model, optimizer)
         assert set(saved["optimizer"]) == {"num_steps", "learning_rate", "mean", "square"}
         assert saved["optimizer"]["mean"].shape == (4 * 5 + 5 + 5 + 1,)
         other = network()
@@ -198,9 +203,7 @@ class TestTorchOptimizer:
         optimizer = self.sgd(model)
         steps(model, optimizer, 5)
         optimizer.learning_rate = 5e-3
-        file = io.BytesIO()
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state()}, file)
-        saved = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
+        saved = through_a_checkpoint(model, optimizer)
         other = network()
         restarted = self.sgd(other)
         other.load_state_dict(saved["model"])

@@ -165,6 +165,29 @@ def test_capabilities_without_inputs_have_none(site):
     assert registry.installed()["toy"].capabilities["inputs"] == []
 
 
+def test_inputs_are_those_of_engines_and_ones_own(site):
+    site.install("toy", capabilities=f"{GOOD_CAPABILITIES}\ninputs: [charge, 'mtt::field']\n")
+    assert registry.find("toy").capabilities["inputs"] == ["charge", "mtt::field"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("chrage", "found 'chrage', expected an input of engines (charge, mass,"),
+        ("chrage", "(did you mean 'charge'?)"),
+        ("field", "or a name of your own, such as 'mtt::"),
+        ("'::field'", "found '::field', expected"),
+        ("'mtt::'", "found 'mtt::', expected"),
+        ("3", "found 3, expected text"),
+    ],
+)
+def test_another_input_is_refused_with_the_nearest(site, name, said):
+    site.install("toy", capabilities=f"{GOOD_CAPABILITIES}\ninputs: [{name}]\n")
+    error = registry.installed()["toy"].error
+    assert "inputs.0" in error
+    assert said in error
+
+
 def test_loading_gives_the_two_classes_and_the_people(site):
     site.install("toy")
     site.install("toy_other", init="raise SystemExit('the wrong one was imported')")

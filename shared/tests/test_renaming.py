@@ -112,6 +112,12 @@ def go_on(model_class, checkpoint, folder):
     return train(PlainTrainer.load_checkpoint(checkpoint, hypers(4), "restart"), model, folder)
 
 
+def assert_equal(state, expected):
+    assert state.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(state[name], tensor), name
+
+
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
     """A checkpoint of version 1, with averaged weights and a best state."""
@@ -130,12 +136,9 @@ def test_a_training_goes_on_under_new_names_and_in_another_order_to_the_last_bit
     expected = go_on(Old, old, tmp_path / "old")
     found = go_on(New, upgraded, tmp_path / "new")
     again = rename_parameters(expected, NAMES)
-    for key in ("state", "best_state"):
-        assert found[key].keys() == again[key].keys()
-        assert all(torch.equal(found[key][name], again[key][name]) for name in again[key]), key
-    average = again["trainer"]["average"]
-    assert found["trainer"]["average"].keys() == average.keys()
-    assert all(torch.equal(found["trainer"]["average"][name], average[name]) for name in average)
+    assert_equal(found["state"], again["state"])
+    assert_equal(found["best_state"], again["best_state"])
+    assert_equal(found["trainer"]["average"], again["trainer"]["average"])
     assert torch.equal(found["trainer"]["optimizer"]["mean"], again["trainer"]["optimizer"]["mean"])
 
 

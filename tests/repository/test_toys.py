@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mt_conformance.inputs import SharedFolders, shared_root
 from toys.breakage import Breakage, Toy, breakage, edited, package_folder
 from toys.breakages import all_breakages
-from toys.running import Results, faults, named, read_results, run
+from toys.running import Results, faults, named, shared_results
+from toys.sound import sound
 
 BREAKAGES = all_breakages()
 
@@ -30,9 +30,7 @@ def suite() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """What the suite says of all toys, in one run for all workers."""
-    shared = SharedFolders(shared_root(tmp_path_factory.getbasetemp()))
-    return read_results(shared.get("toys", lambda folder: run(BREAKAGES, folder)))
+    return shared_results("toys", BREAKAGES, tmp_path_factory)
 
 
 @pytest.mark.parametrize("each", BREAKAGES, ids=lambda each: each.name)
@@ -82,7 +80,14 @@ def test_a_breakage_that_is_not_seen_is_reported() -> None:
     results = {"toy_toy": {"test_a.py::test_a": passed, "test_a.py::test_b[x]": failed}}
     found = "\n".join(faults(one, results))
     assert "test_a.py::test_a must fail, and passed" in found
-    assert "the neighbour test_a.py::test_b[x] must pass, and failed" in found
+    assert "test_a.py::test_b[x] must pass, and failed" in found
     assert "the neighbour test_a.py::test_c did not run" in found
     results["toy_toy"]["test_a.py::test_a"] = failed
     assert "must say 'words', and says:\nanother message" in "\n".join(faults(one, results))
+
+
+def test_whatever_fails_on_a_sound_toy_is_reported() -> None:
+    failed = {"outcome": "failed", "said": "a message"}
+    results = {"toy_toy": {"test_a.py::test_a": failed, "test_a.py::test_b": failed}}
+    found = faults(sound("toy", tests="test_a.py::test_a"), results)
+    assert [each.partition(" must")[0] for each in found] == list(results["toy_toy"])

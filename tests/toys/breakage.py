@@ -48,7 +48,7 @@ class Breakage:
         the module of the breakage is named after, or ``file.py::test_function``
     :param passes: neighbours that must not mind, named in the same way
     :param changes: what is done to a sound toy
-    :param base: which sound toy: one trained over epochs, or one fitted in closed form
+    :param base: which sound toy, by its name in ``building.BASES``
     """
 
     name: str
@@ -227,18 +227,15 @@ def _subclass(part: str, exposed: str, body: str, before: str) -> Change:
     return apply
 
 
-READS_POSITIONS = "reads_positions = True\n"
-"""What a model says that reads positions or cells of the graph."""
-
-
-def adds(term: str, reads: str = "") -> str:
+def adds(term: str, reads_positions: bool = False) -> str:
     """The method of a model that adds a term (A, 1) to all its targets.
 
     :param term: of ``vectors`` (E, 3), ``graph`` and ``x`` (A, 1), zeros to begin with
-    :param reads: ``READS_POSITIONS`` for a term of positions or cells
+    :param reads_positions: whether the term is one of positions or cells
     """
     return f"""
-{reads}
+reads_positions = {reads_positions}
+
 def predict(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, torch.Tensor]:
     results = self.read_out(self.features(graph), graph.species, targets)
     vectors = graph.vectors

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mt_conformance.inputs import SharedFolders, shared_root
 from toys.breakage import Breakage, Toy
 from toys.building import build
 from toys.toy_selection import VARIABLE
@@ -45,6 +48,17 @@ def run(
 def read_results(folder: Path) -> Results:
     """What :func:`run` has left there."""
     return dict(json.loads((folder / RESULTS).read_text(encoding="utf-8")))
+
+
+def shared_results(
+    name: str, breakages: Sequence[Breakage], factory: pytest.TempPathFactory
+) -> Results:
+    """What the suite says of these toys, in one run for all workers of pytest.
+
+    :param name: of the run
+    """
+    shared = SharedFolders(shared_root(factory.getbasetemp()))
+    return read_results(shared.get(name, lambda folder: run(breakages, folder)))
 
 
 def _pytest(toys: dict[str, Toy], folder: Path, workers: int) -> str:
@@ -84,15 +98,7 @@ def faults(each: Breakage, results: Results) -> list[str]:
     """Where the suite does not say of a toy what it should; empty where it does."""
     found = results.get(each.architecture, {})
     wrong = [fault for test, says in each.fails.items() for fault in _not_failed(test, says, found)]
-    wrong += _not_passed(each, found)
-    # nothing may fail on a sound toy, whatever was run
-    if not each.fails:
-        wrong += [f"{name} failed:\n{one['said']}" for name, one in found.items() if _failed(one)]
-    return wrong
-
-
-def _failed(one: dict[str, Any]) -> bool:
-    return bool(one["outcome"] == "failed")
+    return [*wrong, *_not_passed(each, found)]
 
 
 def _matching(found: dict[str, dict[str, Any]], test: str) -> dict[str, dict[str, Any]]:
@@ -113,14 +119,13 @@ def _not_failed(test: str, says: str, results: dict[str, dict[str, Any]]) -> lis
 
 
 def _not_passed(each: Breakage, results: dict[str, dict[str, Any]]) -> list[str]:
-    wrong = []
-    for test in each.passes:
-        found = _matching(results, test)
-        if not found:
-            wrong.append(f"the neighbour {test} did not run")
-        wrong += [
-            f"the neighbour {name} must pass, and {one['outcome']}:\n{one['said']}"
-            for name, one in found.items()
-            if one["outcome"] != "passed"
-        ]
+    wrong = [
+        f"the neighbour {test} did not run" for test in each.passes if not _matching(results, test)
+    ]
+    neighbours = {name for test in each.passes for name in _matching(results, test)}
+    for name, one in results.items():
+        # on a sound toy nothing may fail, whatever was run
+        has_failed = not each.fails and one["outcome"] == "failed"
+        if has_failed or (name in neighbours and one["outcome"] != "passed"):
+            wrong.append(f"{name} must pass, and {one['outcome']}:\n{one['said']}")
     return wrong

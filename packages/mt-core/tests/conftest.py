@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from mt_core.architectures.installed import find_entry
 from mt_core.cli import main
 from mt_core.examples.copies import EXAMPLES
 
@@ -145,6 +148,37 @@ def finished(finished_once, tmp_path, monkeypatch) -> Path:
     shutil.copytree(finished_once, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+def lay_distribution(site: Path, name: str, entry_points: str) -> None:
+    """Write what pip leaves of an installed distribution beside its packages."""
+    info = site / f"{name.replace('-', '_')}-1.2.3.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2.3\n")
+    (info / "entry_points.txt").write_text(entry_points)
+
+
+@pytest.fixture(scope="session")
+def write_distribution():
+    """The function :func:`lay_distribution`."""
+    return lay_distribution
+
+
+@pytest.fixture
+def on_path(monkeypatch) -> Iterator[Callable[[Path], None]]:
+    """Let Python find what lies in a folder; after the test nothing of it is left."""
+    sites: list[str] = []
+
+    def put(site: Path) -> None:
+        monkeypatch.syspath_prepend(str(site))
+        sites.append(f"{site}/")
+        find_entry.cache_clear()
+
+    yield put
+    find_entry.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(tuple(sites)):
+            del sys.modules[name]
 
 
 def only_run() -> Path:

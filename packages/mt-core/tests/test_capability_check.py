@@ -29,7 +29,7 @@ ABLE = {
 ENERGY = {"energy": {"unit": "eV"}}
 TWO_ENERGIES = {"energy": {"unit": "eV"}, "energy/pbe": {"unit": "eV"}}
 CHARGES = {"mtt::charges": {"quantity": "charge", "unit": "e", "sample_kind": "atom"}}
-EXTRA_DATA = {"charge": {"key": "total_charge", "unit": "e"}}
+CHARGE = {"charge": {"key": "total_charge", "unit": "e"}}
 DIPOLE = {"mtt::dipole": {"unit": "D", "type": {"cartesian": {"rank": 1}}}}
 
 
@@ -39,18 +39,15 @@ def entry(**capabilities) -> ArchitectureEntry:
     return ArchitectureEntry("toy", "mt-toy", "1.2.3", "mt_toy", capabilities=able)
 
 
-def options(targets, training_hypers=None, **more):
-    data = {"systems": {"read_from": "gone.xyz", "length_unit": "angstrom"}, "targets": targets}
+def options(targets, training_hypers=None, extra_data=None, **more):
+    data = {
+        "systems": {"read_from": "gone.xyz", "length_unit": "angstrom"},
+        "targets": targets,
+        "extra_data": extra_data or {},
+    }
     architecture = {"name": "toy", "training": training_hypers or {}}
     section = {"training_set": data, "validation_set": 0.1, "architecture": architecture}
     return parse_training({**section, **more}, "options")
-
-
-def charged():
-    """Options that give a charge to be read."""
-    asked = options(ENERGY)
-    asked.complete["training_set"]["extra_data"] = EXTRA_DATA
-    return parse_training(asked.complete, "options")
 
 
 def refusal(able: ArchitectureEntry, asked) -> str:
@@ -97,8 +94,16 @@ def others(monkeypatch):
             options({"mtt::gap": {"unit": "eV"}}),
             "'mtt::gap' has no quantity, and it is for energy, charge alone",
         ),
-        ({}, charged(), "reading the input 'charge' (extra_data): nothing would, since the inputs"),
-        ({"inputs": ["mass"]}, charged(), "the inputs that it reads are: mass"),
+        (
+            {},
+            options(ENERGY, extra_data=CHARGE),
+            "reading the input 'charge' (extra_data): nothing would, since the inputs",
+        ),
+        (
+            {"inputs": ["mass"]},
+            options(ENERGY, extra_data=CHARGE),
+            "the inputs that it reads are: mass",
+        ),
         ({"devices": ["cpu"]}, options(ENERGY, device="cuda:1"), "device is 'cuda:1', and it runs"),
         ({"devices": ["cpu"]}, options(ENERGY, device="gpu"), "device is 'gpu'"),
         ({"devices": ["cuda"]}, options(ENERGY, device="cpu"), "runs on cuda"),
@@ -134,7 +139,7 @@ def test_what_is_not_named_is_refused(lacking, asked, expected):
         ({"devices": ["cpu"], "dtypes": ["float64"]}, options(ENERGY)),
         ({"devices": ["cuda"]}, options(ENERGY, device="gpu")),
         ({"gradients": []}, options(ENERGY)),
-        ({"inputs": ["mass", "charge"]}, charged()),
+        ({"inputs": ["mass", "charge"]}, options(ENERGY, extra_data=CHARGE)),
         ({"inputs": ["charge"]}, options(ENERGY)),
         ({"finetuning": []}, options(ENERGY, {"finetune": {"read_from": None, "method": "lora"}})),
     ],

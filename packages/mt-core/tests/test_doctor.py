@@ -12,7 +12,7 @@ import pytest
 from mt_core.doctor import checks as doctor
 from mt_core.doctor.checks import Probe
 from mt_shared.errors import UserError
-from mt_shared.options import LossEntry
+from mt_shared.options import LossEntry, installed_losses
 from mt_shared.registry import ArchitectureEntry
 
 TORCH = {"threads": 2, "built_for": "12.8", "devices": ["A Large GPU"]}
@@ -77,6 +77,15 @@ def test_the_real_libraries_import():
     assert probe.errors == {}
     assert set(probe.found) == {*doctor.LIBRARIES, "soap_bpnn"}
     assert probe.found["torch"]["threads"] >= 1
+
+
+def test_losses_are_imported_by_what_their_entry_points_name():
+    found = installed_losses()["mse"].value
+    lacking = f"{found}x"
+    probe = doctor.try_imports([found, lacking, "no_such_module:Loss"])
+    assert found in probe.found
+    assert set(probe.errors) == {lacking, "no_such_module:Loss"}
+    assert probe.errors["no_such_module:Loss"].startswith("ModuleNotFoundError: ")
 
 
 def test_the_doctor_itself_imports_no_torch():
@@ -145,13 +154,15 @@ def test_every_loss_is_named_with_its_package_and_a_broken_one_is_a_fault(monkey
     entries = {
         "good": LossEntry("good", "good-losses", "1.0", "good:Loss"),
         "bad": LossEntry("bad", "bad-losses", "2.0", "bad:Loss", error="its schema is gone"),
+        "sad": LossEntry("sad", "sad-losses", "3.0", "sad:Loss"),
         "mse": LossEntry("mse", "mt-shared", "1.0", "x:MSE", clash="bad-losses registers it too"),
     }
     monkeypatch.setattr(doctor, "installed_losses", lambda: entries)
-    section = doctor.losses()
+    section = doctor.losses(Probe({"good:Loss": {}}, {"sad:Loss": "no scipy"}))
     assert section.lines == ["good of good-losses 1.0", "mse of mt-shared 1.0"]
     assert section.faults == [
         "bad is broken: its schema is gone",
+        "sad is broken: no scipy",
         "mse of mt-shared is used: bad-losses registers it too",
     ]
 
@@ -161,7 +172,7 @@ def test_an_installation_without_the_losses_of_mt_shared_is_a_fault(monkeypatch)
         raise UserError("reinstall it")
 
     monkeypatch.setattr(doctor, "installed_losses", missing)
-    assert doctor.losses().faults == ["reinstall it"]
+    assert doctor.losses(HEALTHY).faults == ["reinstall it"]
 
 
 def test_no_architecture_at_all_is_said():

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 from copy import deepcopy
 from io import StringIO
 from pathlib import Path
@@ -16,9 +15,8 @@ from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 
 import mt_core
-from mt_core.architectures.installed import find_entry
 from mt_core.cli import main
-from mt_core.loading import check_inputs, check_inputs_of
+from mt_core.loading import check_inputs_of_evaluation, check_inputs_of_training
 from mt_shared.contract import TargetInfo
 from mt_shared.errors import DataError, OptionsError
 from mt_shared.options import STANDARD_INPUTS, StandardInput
@@ -112,15 +110,13 @@ DATA = {
 
 
 @pytest.fixture(scope="session")
-def toy(tmp_path_factory):
+def toy(tmp_path_factory, write_distribution):
     """A folder with an installed architecture that reads a charge."""
     site = tmp_path_factory.mktemp("site")
-    info, package = site / "mt_toy_charged-1.2.3.dist-info", site / "mt_toy_charged"
-    for folder in (info, package):
-        folder.mkdir()
-    header = "Metadata-Version: 2.1\nName: mt-toy-charged\nVersion: 1.2.3\n"
-    (info / "METADATA").write_text(header)
-    (info / "entry_points.txt").write_text("[mt.architectures]\ntoy_charged = mt_toy_charged\n")
+    entry_points = "[mt.architectures]\ntoy_charged = mt_toy_charged\n"
+    write_distribution(site, "mt-toy-charged", entry_points)
+    package = site / "mt_toy_charged"
+    package.mkdir()
     contents = {
         "__init__.py": INIT,
         "model.py": MODEL,
@@ -174,23 +170,18 @@ def trained_once(toy, charged_frames, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.syspath_prepend(str(toy))
-        find_entry.cache_clear()
         assert main(["train", "options.yaml"]) == 0
     return folder
 
 
 @pytest.fixture
-def trained(toy, trained_once, tmp_path, monkeypatch):
+def trained(toy, trained_once, tmp_path, monkeypatch, on_path):
     """A copy of a working folder in which a model that reads a charge has been trained."""
     folder = tmp_path / "work"
     shutil.copytree(trained_once, folder)
     monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(toy))
-    find_entry.cache_clear()
-    yield folder
-    find_entry.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("mt_toy_charged")]:
-        del sys.modules[name]
+    on_path(toy)
+    return folder
 
 
 def write(name, content):
@@ -229,6 +220,12 @@ def test_a_simulation_in_ase_has_the_energies_of_mt_eval(trained, charged_frames
         before = atoms.get_potential_energy()
         atoms.info["charge"] += 1
         assert abs(atoms.get_potential_energy() - before) > SHIFT
+
+
+def test_what_a_simulation_in_ase_has_to_give_is_said(trained, run_folder):
+    """A model that reads nothing has no such line: the last run of this folder asks a charge."""
+    log = (run_folder() / "train.log").read_text()
+    assert re.search(r'in ASE: .*\n +# the model reads atoms\.info\["charge"\]: set', log)
 
 
 def test_another_unit_of_the_charge_is_converted(trained):
@@ -362,34 +359,34 @@ class Reading(torch.nn.Module):
 
 
 def test_the_word_of_the_model_counts_where_no_file_states_what_it_reads():
-    check_inputs_of(Reading(), {"charge": TargetInfo(unit="e")})
-    check_inputs_of(Reading(), {"charge": TargetInfo()})
-    check_inputs_of(torch.nn.Identity(), {})
+    check_inputs_of_training(Reading(), {"charge": TargetInfo(unit="e")})
+    check_inputs_of_training(Reading(), {"charge": TargetInfo()})
+    check_inputs_of_training(torch.nn.Identity(), {})
     with pytest.raises(OptionsError, match="it reads 'charge' of each structure"):
-        check_inputs_of(Reading(), {})
+        check_inputs_of_training(Reading(), {})
     with pytest.raises(OptionsError, match="nothing reads 'charge', since it reads nothing"):
-        check_inputs_of(torch.nn.Identity(), {"charge": TargetInfo()})
+        check_inputs_of_training(torch.nn.Identity(), {"charge": TargetInfo()})
     with pytest.raises(OptionsError, match="it reads 'charge' in e, and the options have it in C"):
-        check_inputs_of(Reading(), {"charge": TargetInfo(unit="C")})
+        check_inputs_of_training(Reading(), {"charge": TargetInfo(unit="C")})
 
 
 def test_all_that_does_not_fit_is_said_at_once():
     with pytest.raises(OptionsError, match=r"it reads 'charge'.*; nothing reads 'mass'"):
-        check_inputs(Reading().requested_inputs(), {"mass": TargetInfo()})
+        check_inputs_of_evaluation(Reading().requested_inputs(), {"mass": TargetInfo()})
 
 
 def test_a_model_without_a_unit_takes_none():
     """Nothing could be converted, and the numbers would be taken as they are."""
     requested = {"charge": ModelOutput(sample_kind="system")}
-    check_inputs(requested, {"charge": TargetInfo()})
+    check_inputs_of_evaluation(requested, {"charge": TargetInfo()})
     with pytest.raises(OptionsError, match=r"have it in C, .*: leave the unit out"):
-        check_inputs(requested, {"charge": TargetInfo(unit="C")})
+        check_inputs_of_evaluation(requested, {"charge": TargetInfo(unit="C")})
     for unit in ("foo", "eV"):
         with pytest.raises(DataError, match=f"the unit '{unit}' of charge cannot be used"):
-            check_inputs(requested, {"charge": TargetInfo(unit=unit)})
+            check_inputs_of_evaluation(requested, {"charge": TargetInfo(unit=unit)})
 
 
 def test_an_exported_model_converts_what_can_be_converted():
-    check_inputs(Reading().requested_inputs(), {"charge": TargetInfo(unit="C")})
+    check_inputs_of_evaluation(Reading().requested_inputs(), {"charge": TargetInfo(unit="C")})
     with pytest.raises(DataError, match="eV"):
-        check_inputs(Reading().requested_inputs(), {"charge": TargetInfo(unit="eV")})
+        check_inputs_of_evaluation(Reading().requested_inputs(), {"charge": TargetInfo(unit="eV")})

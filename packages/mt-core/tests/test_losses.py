@@ -30,20 +30,17 @@ FLOAT64 = "base_precision=64"
 
 
 @pytest.fixture
-def robust_losses(tmp_path_factory, monkeypatch):
+def robust_losses(tmp_path_factory, write_distribution, on_path):
     """The package, installed as pip leaves it."""
     site = tmp_path_factory.mktemp("site")
-    info, package = site / "robust_losses-1.0.dist-info", site / "robust_losses"
-    info.mkdir()
-    package.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: robust-losses\nVersion: 1.0\n")
     entry_point = "charbonnier = robust_losses:Charbonnier"
-    (info / "entry_points.txt").write_text(f"[mt.losses]\n{entry_point}\n")
+    write_distribution(site, "robust-losses", f"[mt.losses]\n{entry_point}\n")
+    package = site / "robust_losses"
+    package.mkdir()
     (package / "__init__.py").write_text(CHARBONNIER)
     (package / "schema-charbonnier.json").write_text(json.dumps(SCHEMA))
-    monkeypatch.syspath_prepend(str(site))
-    yield site
-    sys.modules.pop("robust_losses", None)
+    on_path(site)
+    return site
 
 
 def losses(run):

@@ -43,21 +43,15 @@ def here(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def install(monkeypatch):
+def install(write_distribution, on_path):
     """Make a package known to the registry, as an editable installation does."""
 
     def put_on_path(package: Path, name: str) -> None:
-        information = package / "src" / f"mt_{name}-0.1.0.dist-info"
-        information.mkdir()
-        metadata = f"Metadata-Version: 2.3\nName: mt-{name}\nVersion: 0.1.0\n"
-        (information / "METADATA").write_text(metadata)
         entry_points = f"[mt.architectures]\n{name} = mt_{name}\n"
-        (information / "entry_points.txt").write_text(entry_points)
-        monkeypatch.syspath_prepend(package / "src")
+        write_distribution(package / "src", f"mt-{name}", entry_points)
+        on_path(package / "src")
 
-    yield put_on_path
-    for module in [each for each in sys.modules if each.startswith(("mt_graph", "mt_mlip"))]:
-        del sys.modules[module]
+    return put_on_path
 
 
 def files(folder: Path) -> set[str]:

@@ -216,7 +216,7 @@ def test_a_run_whose_options_are_damaged_is_passed_over(finished, succeed, run_f
         (
             {"inputs": {"charge": TargetInfo("charge", "e")}},
             r"inputs \['charge'\].*Train anew",
-            "fine",
+            "finetune",
         ),
     ],
 )

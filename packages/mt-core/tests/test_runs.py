@@ -10,7 +10,7 @@ import pytest
 from mt_core.evaluation import copy_result, result_files
 from mt_core.options import options_schema
 from mt_core.training import run_folder as runs
-from mt_core.training.option_changes import Change, at_restart, changes
+from mt_core.training.option_changes import Change, changes
 from mt_core.training.run_folder import (
     create_run_folder,
     past_runs,
@@ -110,7 +110,7 @@ def test_changes_name_the_path_of_every_difference():
 def state_of(path, before=1, now=2):
     """Whether an option of SOAP-BPNN may change; numbers in the path are indices of lists."""
     parts = tuple(int(part) if part.isdigit() else part for part in path.split("."))
-    return at_restart(Change(parts, before, now), find("soap_bpnn"))
+    return Change(parts, before, now).at_restart(find("soap_bpnn"))
 
 
 @pytest.mark.parametrize(

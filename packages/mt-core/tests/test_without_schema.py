@@ -1,13 +1,13 @@
 """An experimental architecture on the shared trainer that has no ``schema-hypers.json``."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
 from mt_core.architectures.new_package import create
 from mt_shared.options import read_yaml
+from mt_shared.registry import find
 
 HYPERS = """\
 name: bare
@@ -51,22 +51,17 @@ MORE = ("-r", "architecture.training.num_epochs=3")
 
 
 @pytest.fixture
-def bare(workspace, tmp_path_factory, monkeypatch) -> Path:
+def bare(workspace, tmp_path_factory, write_distribution, on_path) -> Path:
     """A working folder with options for an installed package without a schema."""
     source = tmp_path_factory.mktemp("bare") / "package"
     create("bare", str(source))
     package = source / "src" / "mt_bare"
     (package / "schema-hypers.json").unlink()
     (package / "default-hypers.yaml").write_text(HYPERS)
-    information = source / "src" / "mt_bare-0.1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.3\nName: mt-bare\nVersion: 0.1.0\n")
-    (information / "entry_points.txt").write_text("[mt.architectures]\nbare = mt_bare\n")
-    monkeypatch.syspath_prepend(source / "src")
+    write_distribution(source / "src", "mt-bare", "[mt.architectures]\nbare = mt_bare\n")
+    on_path(source / "src")
     (workspace / "options.yaml").write_text(OPTIONS)
-    yield workspace
-    for module in [each for each in sys.modules if each.startswith("mt_bare")]:
-        del sys.modules[module]
+    return workspace
 
 
 def test_it_trains_with_the_defaults_of_the_engine(bare, succeed, newest_run):
@@ -97,8 +92,7 @@ def test_a_name_that_nobody_reads_is_refused(bare, refuse):
 
 def test_a_trainer_of_its_own_has_no_hypers_of_the_engine(bare, succeed, refuse):
     (bare / "options.yaml").write_text(OPTIONS.replace("  training:", "  #"))
-    package = Path(sys.path[0]) / "mt_bare"
-    (package / "__init__.py").write_text(OWN_TRAINER)
+    (find("bare").folder / "__init__.py").write_text(OWN_TRAINER)
     error = refuse("train", "options.yaml", "-r", "architecture.training.ema_decay=0.9")
     assert "architecture.training.ema_decay: unknown key, known here: checkpoint_inter" in error
     shown = succeed("train --dry-run options.yaml")

@@ -74,11 +74,13 @@ def place_in_quick(item: pytest.Item) -> int:
 
 
 def _fits(item: pytest.Item, subject: Subject) -> bool:
-    """Whether the architecture has the abilities that the test needs."""
+    """Whether the architecture has what the test needs."""
     abilities = [ability for mark in item.iter_markers("needs") for ability in mark.args]
     options = [name for mark in item.iter_markers("needs_option") for name in mark.args]
-    return all(ability(subject.capabilities) for ability in abilities) and (
-        subject.model_options.issuperset(options)
+    return (
+        all(ability(subject.capabilities) for ability in abilities)
+        and subject.model_options.issuperset(options)
+        and (not item.get_closest_marker("needs_shared_trainer") or subject.uses_shared_trainer)
     )
 
 

@@ -34,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "needs_option(name): run for the architectures whose models have this option"
     )
+    config.addinivalue_line(
+        "markers", "needs_shared_trainer: run for the architectures that the shared engine trains"
+    )
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
     names = config.getoption("--architecture") or []
     _check_names(names)

@@ -31,9 +31,7 @@ from mt_conformance.inputs import (
 from mt_conformance.runs import exported_predictor
 from mt_shared.contract import DatasetInfo, read_checkpoint
 from mt_shared.data import Dataset, TargetLabels
-from mt_shared.engine import Trainer
-from mt_shared.errors import UserError, did_you_mean
-from mt_shared.registry import installed
+from mt_shared.errors import UserError
 
 FOLDER = "checkpoints"
 SEEDED = "seeded"
@@ -197,7 +195,7 @@ def _free_name(subject: Subject, checkpoint: Path) -> str:
 
 def lacks(subject: Subject, checkpoint: Path) -> list[str]:
     """What a checkpoint of the shared trainer lacks that holds names of parameters."""
-    if not issubclass(subject.architecture.trainer_class, Trainer):
+    if not subject.uses_shared_trainer:
         return []
     found = read_checkpoint(checkpoint)
     # none, where a model was saved by itself
@@ -213,10 +211,6 @@ def main() -> None:
     parser.add_argument("name", help="of the architecture, installed from its source (pip -e)")
     parser.add_argument("checkpoint", nargs="?", type=Path, help="of a small training")
     arguments = parser.parse_args()
-    known = installed()
-    if arguments.name not in known:
-        hint = did_you_mean(arguments.name, known)
-        parser.error(f"no architecture '{arguments.name}' is installed{hint}")
     try:
         for file in keep(subject_of(arguments.name), arguments.checkpoint):
             print(file)

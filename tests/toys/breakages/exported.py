@@ -1,6 +1,6 @@
 """The exported file, where it is used: in a process that has nothing of ours."""
 
-from toys.breakage import READS_POSITIONS, adds, beside_the_command, breakage, model, set_value
+from toys.breakage import adds, beside_the_command, breakage, model, set_value
 from toys.breakages.symmetries import FUNCTIONS
 
 # of a batch; an engine has one structure at a time
@@ -57,7 +57,7 @@ BREAKAGES = [
         model(
             adds(
                 f"x + {OTHERS} * only_derivative(graph.cells[:, 0, :1].square())[graph.system]",
-                READS_POSITIONS,
+                reads_positions=True,
             ),
             ONLY_DERIVATIVE,
         ),

@@ -1,6 +1,6 @@
 """Forces and stress as derivatives."""
 
-from toys.breakage import READS_POSITIONS, adds, breakage, model
+from toys.breakage import adds, breakage, model
 from toys.breakages.symmetries import FUNCTIONS
 
 CROSSING = """
@@ -22,7 +22,7 @@ BREAKAGES = [
     breakage(
         "detaches_edges_through_the_boundary",
         model(
-            adds("x - 0.1 * through_the_boundary(vectors.detach(), graph)", READS_POSITIONS),
+            adds("x - 0.1 * through_the_boundary(vectors.detach(), graph)", reads_positions=True),
             FUNCTIONS + CROSSING,
         ),
         fails="test_forces_in_a_crystal_are_derivatives",
@@ -35,7 +35,7 @@ BREAKAGES = [
         model(
             adds(
                 "x + 0.01 * torch.det(graph.cells.detach())[graph.system].unsqueeze(1)",
-                READS_POSITIONS,
+                reads_positions=True,
             )
         ),
         fails="test_stress_is_a_derivative",
@@ -45,7 +45,7 @@ BREAKAGES = [
     ),
     breakage(
         "is_bound_to_the_origin",
-        model(adds("x + 0.01 * graph.positions[:, :1]", READS_POSITIONS)),
+        model(adds("x + 0.01 * graph.positions[:, :1]", reads_positions=True)),
         fails="test_net_force_is_zero",
         says="net force on",
         passes="test_forces_are_derivatives test_smooth_at_the_cutoff "
@@ -54,7 +54,7 @@ BREAKAGES = [
     breakage(
         "pushes_single_atoms",
         model(
-            adds("x + place(vectors, graph) * float(len(vectors) == 0)", READS_POSITIONS),
+            adds("x + place(vectors, graph) * float(len(vectors) == 0)", reads_positions=True),
             FUNCTIONS,
         ),
         fails="test_single_atom_has_no_forces",

@@ -1,6 +1,6 @@
 """What a model predicts, and how it is labelled."""
 
-from toys.breakage import READS_POSITIONS, adds, breakage, copied, model
+from toys.breakage import adds, breakage, copied, model
 
 FORWARD = copied("mt_shared.model.base.BaseModel.forward")
 
@@ -129,7 +129,7 @@ BREAKAGES = [
         model(
             adds(
                 "x + (1.0 / (1.0 + torch.det(graph.cells)))[graph.system].unsqueeze(1)",
-                READS_POSITIONS,
+                reads_positions=True,
             )
         ),
         fails="test_partly_periodic[module-2D]",
@@ -160,7 +160,7 @@ BREAKAGES = [
         model(
             adds(
                 "x + (torch.det(graph.cells) / 1e3).floor()[graph.system].unsqueeze(1)",
-                READS_POSITIONS,
+                reads_positions=True,
             )
         ),
         fails="test_large_cell[module]",

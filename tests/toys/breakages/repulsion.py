@@ -1,6 +1,6 @@
 """The option ``zbl``: repulsion of nuclei as a baseline."""
 
-from toys.breakage import READS_POSITIONS, breakage, copied, model, trainer
+from toys.breakage import breakage, copied, model, trainer
 
 
 def predicting(old: str, new: str) -> str:
@@ -35,7 +35,7 @@ BREAKAGES = [
                 "self.repulsion(graph)",
                 "self.repulsion(without_strain(graph))",
             )
-            + READS_POSITIONS,
+            + "reads_positions = True",
             """
             def without_strain(graph: Graph) -> Graph:
                 periodic = graph.cells.det().abs()[graph.system[graph.centers]] > 0

@@ -1,6 +1,6 @@
 """Translation, rotation, inversion, permutation, choice of image: for values, and for forces."""
 
-from toys.breakage import READS_POSITIONS, Breakage, adds, appended, breakage, model, set_value
+from toys.breakage import Breakage, adds, appended, breakage, model, set_value
 
 FUNCTIONS = """
 def lengths(vectors: torch.Tensor) -> torch.Tensor:
@@ -64,16 +64,11 @@ DEPENDS_ON = {
 ON_POSITIONS = ("place", "distance_from_the_center", "length_of_the_cell")
 
 
-def reads(function: str) -> str:
-    """What a model with this function says that it reads."""
-    return READS_POSITIONS if function in ON_POSITIONS else ""
-
-
 def of_values(symmetry: str) -> Breakage:
     function = DEPENDS_ON[symmetry]
     return breakage(
         f"depends_on_{function}",
-        model(adds(f"x + 0.01 * {function}(vectors, graph)", reads(function)), FUNCTIONS),
+        model(adds(f"x + 0.01 * {function}(vectors, graph)", function in ON_POSITIONS), FUNCTIONS),
         fails=f"test_values_stay[{symmetry}]",
         says=f"after a change of {symmetry}",
         passes=kept(symmetry, "test_values_stay"),
@@ -83,7 +78,7 @@ def of_values(symmetry: str) -> Breakage:
 def of_forces(symmetry: str) -> Breakage:
     """The term is zero, and its derivative is not."""
     function = DEPENDS_ON[symmetry]
-    body = adds("x + 0.01 * (only_derivative(vectors, graph))", reads(function))
+    body = adds("x + 0.01 * (only_derivative(vectors, graph))", function in ON_POSITIONS)
     functions = f"""{FUNCTIONS}
 
 def only_derivative(vectors: torch.Tensor, graph: Graph) -> torch.Tensor:

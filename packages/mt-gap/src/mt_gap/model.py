@@ -116,7 +116,12 @@ class Gap(BaseModel):
             atomic[name] = baseline(raw.unsqueeze(1), species)
         if self.repulsion is not None:
             graph = graph_from_systems(
-                systems, self.neighbor_list, self.type_to_species, self.input_names, False, False
+                systems,
+                self.neighbor_list,
+                self.type_to_species,
+                self.input_names,
+                reads_positions=False,
+                reads_reverse=False,
             )
             repulsion = self.repulsion(graph)
             for name, factor in self.repelled.items():

@@ -13,7 +13,7 @@ import torch
 
 from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data.batches import BatchTarget, GraphStore
-from mt_shared.data.dataset import Dataset, gather_inputs, gather_labels
+from mt_shared.data.dataset import VALUES, Dataset, TargetLabels, gather_inputs, gather_labels
 from mt_shared.data.graph import opposite_edges
 from mt_shared.data.neighbors import neighbor_lists
 from mt_shared.data.structures import Structures, concatenate, offsets_from_counts
@@ -88,13 +88,7 @@ def build_store(
     for name, target in dataset_info.targets.items():
         labels, known = gather_labels(datasets, name, target), normalization[name]
         offset = composition_term(structures, species, target, known.composition)
-        # Removed in float64, and rounded only then: a total energy in float32 has lost the digits
-        # in which structures differ.
-        arrays = {"": (labels.values - offset) / known.scale}
-        arrays |= {part: array / known.scale for part, array in labels.gradients.items()}
-        complete = {part: bool(np.isfinite(array).all()) for part, array in arrays.items()}
-        tensors = {part: torch.tensor(array, dtype=dtype) for part, array in arrays.items()}
-        targets[name] = BatchTarget(target.per_atom, tensors.pop(""), tensors, complete)
+        targets[name] = _normalized(labels, offset, known.scale, dtype)
     inputs = gather_inputs(datasets, dataset_info.inputs)
 
     reverse = torch.zeros(0, dtype=torch.int64)
@@ -120,6 +114,21 @@ def build_store(
         inputs_per_atom={name: info.per_atom for name, info in dataset_info.inputs.items()},
         targets=targets,
     )
+
+
+def _normalized(
+    labels: TargetLabels, offset: np.ndarray, scale: float, dtype: torch.dtype
+) -> BatchTarget:
+    """The labels as the network learns them.
+
+    The offset is taken off in float64, and they are rounded only then: a total energy in float32
+    has lost the digits in which structures differ.
+    """
+    arrays = {"": (labels.values - offset) / scale}
+    arrays |= {part: array / scale for part, array in labels.gradients.items()}
+    complete = {part: bool(np.isfinite(array).all()) for part, array in arrays.items()}
+    tensors = {part: torch.tensor(array, dtype=dtype) for part, array in arrays.items()}
+    return BatchTarget(labels.is_per_atom(VALUES), tensors.pop(""), tensors, complete)
 
 
 def _edge_vectors(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mt_shared.contract import DatasetInfo, Scalar, TargetInfo
+from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import (
     Dataset,
     GraphStore,
@@ -145,7 +145,7 @@ def fit_composition(
     :param values: labels (S, P), or (A, P) for a target of each atom; NaN where missing. Of vectors
         and other tensors, which an atom alone has none of, the contribution is zero, (T, ..., P)
     """
-    if not isinstance(target.type, Scalar):
+    if not target.is_scalar:
         return np.zeros((num_species, *values.shape[1:]))
     one_hot = np.eye(num_species)[species]
     counts = one_hot if target.per_atom else np.add.reduceat(one_hot, structures.offsets[:-1])

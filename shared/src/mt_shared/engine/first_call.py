@@ -13,7 +13,8 @@ from mt_shared.contract import DatasetInfo
 from mt_shared.data import Dataset, Graph, build_store
 from mt_shared.engine.baselines import normalizations
 from mt_shared.errors import ArchitectureError, OptionsError
-from mt_shared.model import TrainableModel
+from mt_shared.model import TrainableModel, differentiable
+from mt_shared.options import WORD_OF
 
 FIELDS = {
     "reads_positions": ("positions", "cells", "pbc", "shifts"),
@@ -21,9 +22,8 @@ FIELDS = {
 }
 """What of a graph is there for a model that declares an attribute."""
 
-
-# among the first of these the structure is chosen that shows most
 NUM_TRIED = 50
+"""Among this number of structures, the first ones, the one is chosen that shows most."""
 
 
 def check_first_call(
@@ -38,7 +38,7 @@ def check_first_call(
 
     :param dataset: of which the structure with most edges among the first is taken
     :raises ArchitectureError: the model reads what it does not declare, or an input that is not
-        there
+        there, or has energies that cannot be differentiated for their forces
     :raises OptionsError: the model does not read an input that is there
     """
     # On a CPU: an index into an empty field, which is what is looked for, would end the whole
@@ -46,20 +46,36 @@ def check_first_call(
     if next(model.parameters()).device.type != "cpu":
         model = copy.deepcopy(model).cpu()
     graph = _largest_graph(model, dataset, info, dtype)
+    if any(target.gradients for target in info.targets.values()):
+        graph = differentiable(graph)
     inputs = WatchedInputs(graph.inputs)
-    was_training = model.training
-    model.eval()
     undeclared = [name for name in FIELDS if not getattr(model, name)]
     random = _with_random_fields(graph, undeclared)
     watched, fields_read = _watched(random._replace(inputs=inputs))
-    reference = _numbers(model, watched, info)
+    was_training = model.training
+    model.eval()
+    values = _values(model, watched, info)
     missing = [
         name
         for name in undeclared
         if fields_read.intersection(FIELDS[name])
-        or (reference is not None and not _agrees(model, random, info, name, reference))
+        or (values is not None and not _agrees(model, random, info, name, values))
     ]
     model.train(was_training)
+    _check_inputs(model, inputs, has_failed=values is None)
+    if missing:
+        fields = " or ".join(f"graph.{field}" for field in FIELDS[missing[0]])
+        raise ArchitectureError(
+            f"the model {type(model).__name__} reads {fields}, which is empty for a model that "
+            f"does not declare it; declare it in the class: {missing[0]} = True"
+        )
+    # of atoms without neighbors, energies need not depend on anything
+    if values is not None and len(graph.vectors) > 0:
+        _check_gradients(model, values, info)
+
+
+def _check_inputs(model: TrainableModel[Any], inputs: WatchedInputs, has_failed: bool) -> None:
+    """Refuse an input that is read and not there, or, by a model that got to its end, unread."""
     if inputs.missing:
         key = inputs.missing[0]
         raise ArchitectureError(
@@ -67,17 +83,27 @@ def check_first_call(
             f"give; give it, such as extra_data: {{{key}: {{key: NAME_IN_THE_FILE}}}}"
         )
     unread = sorted(set(inputs) - inputs.read)
-    if unread and reference is not None:
+    if unread and not has_failed:
         raise OptionsError(
             f"the options give the input '{unread[0]}' (extra_data), which the model "
             f"{type(model).__name__} does not read; leave it out"
         )
-    if missing:
-        fields = " or ".join(f"graph.{field}" for field in FIELDS[missing[0]])
-        raise ArchitectureError(
-            f"the model {type(model).__name__} reads {fields}, which is empty for a model that "
-            f"does not declare it; declare it in the class: {missing[0]} = True"
-        )
+
+
+def _check_gradients(
+    model: TrainableModel[Any], values: dict[str, Tensor], info: DatasetInfo
+) -> None:
+    """Refuse energies without a history, of which forces and stress would always be zero."""
+    for name, target in info.targets.items():
+        if target.gradients and not values[name].requires_grad:
+            words = [WORD_OF[gradient] for gradient in target.gradients]
+            raise ArchitectureError(
+                f"the model {type(model).__name__} gives an energy '{name}' that autograd cannot "
+                f"derive by the positions, and the data have its {' and '.join(words)}; compute it "
+                "from the edge vectors or positions by functions of torch (no detach, item, numpy "
+                "or no_grad on the way), or train without, by "
+                f"{' and '.join(f'{word}: false' for word in words)} below the target"
+            )
 
 
 class WatchedInputs(dict[str, Tensor]):
@@ -157,20 +183,26 @@ def _with_random_fields(graph: Graph, undeclared: list[str]) -> Graph:
 
 
 def _agrees(
-    model: TrainableModel[Any], graph: Graph, info: DatasetInfo, name: str, reference: Tensor
+    model: TrainableModel[Any],
+    graph: Graph,
+    info: DatasetInfo,
+    name: str,
+    expected: dict[str, Tensor],
 ) -> bool:
     """Whether the model predicts the same without the fields of one declaration."""
     empty = {field: getattr(graph, field)[:0] for field in FIELDS[name]}
-    found = _numbers(model, graph._replace(**empty), info)
-    return found is not None and torch.allclose(found, reference, equal_nan=True)
+    found = _values(model, graph._replace(**empty), info)
+    return found is not None and all(
+        torch.allclose(found[target], expected[target], equal_nan=True) for target in expected
+    )
 
 
-def _numbers(model: TrainableModel[Any], graph: Graph, info: DatasetInfo) -> Tensor | None:
-    """All values in one row, or None where the model fails."""
+def _values(
+    model: TrainableModel[Any], graph: Graph, info: DatasetInfo
+) -> dict[str, Tensor] | None:
+    """What the model gives, or None where it fails."""
     try:
-        with torch.no_grad():
-            values = model.values(graph, list(info.targets))
+        return model.values(graph, list(info.targets))
     # whatever it is: with the fields that it declares, the model will fail again at the first step
     except Exception:
         return None
-    return torch.cat([value.flatten() for value in values.values()])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mt_shared.contract import DatasetInfo, Spherical, TargetInfo
+from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Batch
 from mt_shared.errors import ArchitectureError
 
@@ -73,7 +73,7 @@ def _turn(vectors: Tensor, rotations: Tensor) -> Tensor:
 
 def _turn_tensor(values: Tensor, rotations: Tensor, name: str, kind: TargetInfo) -> Tensor:
     """A rotation for each Cartesian axis of values (N, 3, ..., P)."""
-    if isinstance(kind.type, Spherical):
+    if kind.is_spherical:
         raise ArchitectureError(
             f"a trainer with augment_with_rotations cannot turn '{name}', which is a spherical "
             "tensor; give it as a Cartesian one"

@@ -23,7 +23,7 @@ from mt_shared.contract import (
     TrainerInterface,
     write_checkpoint,
 )
-from mt_shared.data import Batch, Dataset, cut_batches, epoch_batches
+from mt_shared.data import Batch, Dataset, GraphStore, cut_batches, epoch_batches
 from mt_shared.engine.baselines import normalizations, store_for
 from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.finetuning import (
@@ -212,6 +212,17 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             for datasets in (train_datasets, val_datasets or [train_datasets[0].subset([])])
         )
         self.info = info
+        run = self._make_training(model, train, val, info)
+        if self._saved is not None:
+            self._restore(run, self._saved)
+        self._training = run
+        return run
+
+    def _make_training(
+        self, model: TrainableModel[Any], train: GraphStore, val: GraphStore, info: DatasetInfo
+    ) -> Training:
+        """Where a training begins: its loss, its optimizer, and what it is measured by."""
+        hypers = self.hypers
         trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
         if self._saved is not None:
             trained = in_saved_order(trained, self._saved["trainer"])
@@ -224,7 +235,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             average = AveragedModel(model, multi_avg_fn=mean)
         normalization = normalizations(model, info.targets)
         per_structure = tuple(hypers["per_structure_targets"])
-        run = Training(
+        return Training(
             model=model,
             train=train,
             val=val,
@@ -239,17 +250,12 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             average=average,
             seed=torch.initial_seed(),
         )
-        if self.context == "restart":
-            self._restore(run)
-        self._training = run
-        return run
 
-    def _restore(self, run: Training) -> None:
-        assert self._saved is not None
-        run.load_state(self._saved["trainer"], self._saved["best_state"])
+    def _restore(self, run: Training, saved: dict[str, Any]) -> None:
+        run.load_state(saved["trainer"], saved["best_state"])
         # checkpoints from before there was this hook do not have it
-        if "extra" in self._saved["trainer"]:
-            self.load_extra_state(self._saved["trainer"]["extra"])
+        if "extra" in saved["trainer"]:
+            self.load_extra_state(saved["trainer"]["extra"])
         if run.position.epoch >= self.hypers["num_epochs"]:
             log.info(
                 f"Nothing is left to train: {run.position.epoch} epochs are done, and num_epochs "

@@ -4,7 +4,7 @@ TorchScript reads this file: old-style annotations. Letters of shapes: A atoms, 
 P sub-targets, S structures, T atomic types.
 """
 
-import copy
+from functools import partial
 from typing import Any, ClassVar, Dict, List, Optional, Type
 
 import torch
@@ -18,13 +18,7 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
-from mt_shared.contract import (
-    DatasetInfo,
-    ModelInterface,
-    TargetInfo,
-    checkpoint_header,
-    upgrade_by_version,
-)
+from mt_shared.contract import DatasetInfo, ModelInterface, TargetInfo, upgrade_by_version
 from mt_shared.data import (
     MIN_DISTANCE,
     Graph,
@@ -33,16 +27,12 @@ from mt_shared.data import (
     starts_of,
 )
 from mt_shared.errors import ArchitectureError, DataError, UserError, is_out_of_memory
-from mt_shared.model.adapted_upgrades import upgrade_states
-from mt_shared.model.baseline import Baseline
+from mt_shared.model.adapted_upgrades import OF_AUTHOR, upgrade_states
 from mt_shared.model.growth import places_of_types
-from mt_shared.model.lora import add_saved_updates, merged_copy, merged_state
+from mt_shared.model.lora import merged_copy
 from mt_shared.model.outputs import atom_samples, selection
 from mt_shared.model.trainable import TrainableModel
 from mt_shared.registry import place_in_source
-
-AUTHORS = "author"
-"""In a checkpoint, that of the author's model as it gives it."""
 
 
 class AdaptedModel(TrainableModel[Any]):
@@ -61,7 +51,7 @@ class AdaptedModel(TrainableModel[Any]):
 
     reads_positions = True
     types: Tensor
-    species_of_types: Tensor
+    """(T,) int32, the atomic type of each species."""
 
     def __init__(
         self,
@@ -80,20 +70,10 @@ class AdaptedModel(TrainableModel[Any]):
         cutoffs = [each.engine_cutoff(unit) for each in self.neighbor_lists]
         # without a list there are no edges: two atoms this near are refused
         self.cutoff = max([MIN_DISTANCE, *cutoffs])
-        atomic_types = list(dataset_info.atomic_types)
-        table = torch.zeros(max(atomic_types) + 1, dtype=torch.int64)
-        table[atomic_types] = torch.arange(len(atomic_types))
-        # of a structure's atoms: from species to types, and from types to species
-        types = torch.tensor(atomic_types, dtype=torch.int32)
+        types = torch.tensor(dataset_info.atomic_types, dtype=torch.int32)
         self.register_buffer("types", types, persistent=False)
-        self.register_buffer("species_of_types", table, persistent=False)
         for name, target in dataset_info.targets.items():
-            if not target.is_scalar:
-                raise DataError(
-                    f"target '{name}' is {target.type.to_dict()}, but the shared trainer fits "
-                    "scalars only"
-                )
-            self.baselines[name] = Baseline(len(atomic_types), target.num_subtargets)
+            self.add_baseline(name, target)
 
     # ---- training
 
@@ -109,10 +89,24 @@ class AdaptedModel(TrainableModel[Any]):
             )
             for name in targets
         }
-        systems = self._systems(graph)
         method = f"forward of {self.model_class.__name__}"
+        results = self._results(self._systems(graph), outputs, method)
+        absent = [name for name in targets if name not in results]
+        if absent:
+            raise ArchitectureError(
+                f"{method} was asked for {targets} and gave {sorted(results)}: "
+                f"{', '.join(absent)} is missing"
+            )
+        return {
+            name: _in_order(name, infos[name], results[name], graph, method) for name in targets
+        }
+
+    def _results(
+        self, systems: List[System], outputs: Dict[str, ModelOutput], method: str
+    ) -> Dict[str, TensorMap]:
+        """What the author's ``forward`` gives; its failures are told with their line."""
         try:
-            results = self.model(systems, outputs, None)
+            results: Dict[str, TensorMap] = self.model(systems, outputs, None)
         except UserError:
             raise
         except Exception as error:
@@ -124,15 +118,7 @@ class AdaptedModel(TrainableModel[Any]):
             raise ArchitectureError(
                 f"{method} failed{where}: {type(error).__name__}: {error}"
             ) from error
-        absent = [name for name in targets if name not in results]
-        if absent:
-            raise ArchitectureError(
-                f"{method} was asked for {targets} and gave {sorted(results)}: "
-                f"{', '.join(absent)} is missing"
-            )
-        return {
-            name: _in_order(name, infos[name], results[name], graph, method) for name in targets
-        }
+        return results
 
     def _systems(self, graph: Graph) -> List[System]:
         """A system for each structure, with its neighbor lists and inputs.
@@ -183,7 +169,7 @@ class AdaptedModel(TrainableModel[Any]):
         for system in systems:
             types.append(system.types)
             counts.append(len(system))
-        species = self.species_of_types[torch.cat(types).to(torch.int64)]
+        species = self.type_to_species[torch.cat(types).to(torch.int64)]
         starts = starts_of(torch.tensor(counts, device=species.device))
         selected = selection(atoms, selected_atoms)
         if selected is None:
@@ -251,43 +237,26 @@ class AdaptedModel(TrainableModel[Any]):
 
     def get_checkpoint(self) -> Dict[str, Any]:
         """That of the author's model, and beside it the state with the baselines."""
-        return {
-            **checkpoint_header(type(self)),
-            "model_version": self.__checkpoint_version__,
-            "model_hypers": copy.deepcopy(self.hypers),
-            "dataset_info": self.dataset_info.to_dict(),
-            "dtype": str(self.dtype).removeprefix("torch."),
-            # of a copy: the author's may hand out the parameters themselves
-            AUTHORS: merged_copy(self).model.get_checkpoint(),
-            "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
-            "best_state": None,
-        }
+        # of a copy: the author's may hand out the parameters themselves
+        of_author = merged_copy(self).model.get_checkpoint()
+        return {**super().get_checkpoint(), OF_AUTHOR: of_author}
 
     @classmethod
     def load_checkpoint(cls, checkpoint: Dict[str, Any], context: str) -> "AdaptedModel":
         """The author's model as its own ``load_checkpoint`` makes it, in the last or best state."""
-        inner = cls.model_class.load_checkpoint(checkpoint[AUTHORS], context)
+        inner = cls.model_class.load_checkpoint(checkpoint[OF_AUTHOR], context)
         info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         model = cls(checkpoint["model_hypers"], info, None, inner)
         # the author's may leave that to the trainer
         model.to(dtype=getattr(torch, checkpoint["dtype"]))
-        best = checkpoint["best_state"] if context != "restart" else None
-        state = checkpoint["state"] if best is None else best
-        if context == "restart":
-            add_saved_updates(model, state)
-        else:
-            state = merged_state(state)
-        model.load_state_dict(state)
+        model.load_saved_state(checkpoint, context)
         return model
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: Dict[str, Any]) -> Dict[str, Any]:
         """By the author's, which sees its own checkpoint with each of the saved states in turn."""
-
-        def upgrade(old: Dict[str, Any]) -> Dict[str, Any]:
-            return upgrade_states(old, AUTHORS, "model.", cls.model_class.upgrade_checkpoint)
-
         # the author's does all steps at once: it leaves nothing to do for those after the first
+        upgrade = partial(upgrade_states, upgrade=cls.model_class.upgrade_checkpoint)
         version = cls.__checkpoint_version__
         upgrades = dict.fromkeys(range(version), upgrade)
         return upgrade_by_version(checkpoint, cls.version_key, version, upgrades)

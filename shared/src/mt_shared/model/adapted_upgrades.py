@@ -17,29 +17,31 @@ from mt_shared.errors import CheckpointError
 from mt_shared.model.lora import merged_state
 from mt_shared.model.renaming import AVERAGED
 
-Checkpoint = dict[str, Any]
 State = dict[str, Tensor]
+
+OF_AUTHOR = "author"
+"""In a checkpoint, that of the author's model as it gives it."""
+
+PREFIX = "model."
+"""Before the names of the author's parameters among those of the adapted model."""
 
 
 def upgrade_states(
-    checkpoint: Checkpoint, key: str, prefix: str, upgrade: Callable[[Checkpoint], Checkpoint]
-) -> Checkpoint:
+    checkpoint: dict[str, Any], upgrade: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
     """The checkpoint with the author's own in it and every saved state upgraded.
 
     A state with low-rank updates becomes a plain one, of which no training can go on: the author's
     upgrade does not know the names that these layers have.
 
-    :param key: of the author's checkpoint
-    :param prefix: of the author's parameters among those of the adapted model
     :param upgrade: the author's ``upgrade_checkpoint``
     :raises CheckpointError: the author's checkpoint does not hold a ``state_dict()`` of its model,
         before the upgrade or after it
     """
-    own = checkpoint[key]
+    own = checkpoint[OF_AUTHOR]
     new_names: dict[str, str] = {}
 
-    def upgraded(state: State, before: str = "") -> State:
-        start = before + prefix
+    def upgraded(state: State, start: str = PREFIX) -> State:
         inner = {
             name.removeprefix(start): tensor
             for name, tensor in merged_state(state).items()
@@ -52,17 +54,18 @@ def upgrade_states(
         new_names.update((name, names[id(t)]) for name, t in inner.items() if id(t) in names)
         return rest | {start + name: tensor for name, tensor in found.items()}
 
-    result = {**checkpoint, key: upgrade(_copied(own)), "state": upgraded(checkpoint["state"])}
+    result = {**checkpoint, OF_AUTHOR: upgrade(_copied(own))}
+    result["state"] = upgraded(checkpoint["state"])
     if checkpoint["best_state"] is not None:
         result["best_state"] = upgraded(checkpoint["best_state"])
     # a model that was saved by itself has no trainer
     if "trainer" in checkpoint:
         trainer = dict(checkpoint["trainer"])
         if trainer["average"] is not None:
-            trainer["average"] = upgraded(trainer["average"], AVERAGED)
+            trainer["average"] = upgraded(trainer["average"], AVERAGED + PREFIX)
         trainer["trained"] = [
-            prefix + new_names.get(name.removeprefix(prefix), name.removeprefix(prefix))
-            for name in trainer["trained"]
+            PREFIX + new_names.get(name, name)
+            for name in (name.removeprefix(PREFIX) for name in trainer["trained"])
         ]
         result["trainer"] = trainer
     return result
@@ -84,7 +87,7 @@ def _with_state(value: Any, state: State) -> Any:
     return copy
 
 
-def _state_like(state: State, checkpoint: Checkpoint) -> State:
+def _state_like(state: State, checkpoint: dict[str, Any]) -> State:
     """Of an upgraded checkpoint, the dictionary that has tensors of a state."""
     tensors = {id(tensor) for tensor in state.values()}
     for each in _dictionaries(checkpoint):

@@ -19,10 +19,9 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
-from mt_shared.contract import DatasetInfo, Scalar, TargetInfo
+from mt_shared.contract import DatasetInfo, TargetInfo
 from mt_shared.data import Graph, graph_from_systems, short_name
 from mt_shared.errors import DataError, did_you_mean
-from mt_shared.model.baseline import Baseline
 from mt_shared.model.heads import Head
 from mt_shared.model.lora import merged_copy
 from mt_shared.model.outputs import collect, sum_over_atoms
@@ -47,7 +46,6 @@ class BaseModel(PersistentModel):
 
     property_names: Dict[str, str]
     input_names: List[str]
-    type_to_species: Tensor
 
     def __init__(
         self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float, zbl: bool = False
@@ -55,10 +53,6 @@ class BaseModel(PersistentModel):
         super().__init__(hypers, dataset_info)
         self.cutoff = float(cutoff)
         self.neighbor_list = NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)
-        # a table by atomic number: one look-up for all atoms, on whatever device they are
-        type_to_species = torch.zeros(max(self.atomic_types) + 1, dtype=torch.int64)
-        type_to_species[self.atomic_types] = torch.arange(self.num_species)
-        self.register_buffer("type_to_species", type_to_species, persistent=False)
         self.input_names = list(dataset_info.inputs)
         if zbl:
             self.repulsion = zbl_of(dataset_info, self.cutoff)
@@ -86,17 +80,13 @@ class BaseModel(PersistentModel):
         for name, target in targets.items():
             if name in self.baselines:
                 continue
-            if not isinstance(target.type, Scalar):
-                raise DataError(
-                    f"target '{name}' is {target.type.to_dict()}, but this model fits scalars only"
-                )
+            self.add_baseline(name, target)
             head = self.make_head(name, target)
             if head is not None:
                 self.heads[name] = head
                 last_layer = f"features before the last layer of '{name}'"
                 self._add_features("feature", "features of each atom before the heads")
                 self._add_features(LAST_LAYER.format(name), last_layer)
-            self.baselines[name] = Baseline(self.num_species, target.num_subtargets)
             if self.repulsion is not None and target.is_energy:
                 self.repelled[name] = repulsion_factor(name, target)
             self.per_atom[name] = target.per_atom

@@ -28,25 +28,30 @@ def energy_gradients(
 
     All of them come from one backward pass, to the edge vectors and to what else the model reads:
     what moves with an atom is its edges, and itself; what a strain takes from ``v`` to
-    ``v + v strain`` is edges, positions and cells.
+    ``v + v strain`` is edges, positions and cells. They are zero where the energies do not depend
+    on any of these.
 
-    :param energy: of structures or atoms, differentiable by the leaves of ``graph``
+    :param energy: of structures or atoms, computed from the leaves of ``graph``
     :param gradients: which of the two
     :param create_graph: whether the results will be differentiated again, by the weights
     """
     leaves = [graph.vectors]
     if len(graph.positions) > 0:
         leaves += [graph.positions, graph.cells]
-    # The sum over structures gives the gradient of each one, since none feels another's edges. The
-    # graph is kept: other targets of the batch are differentiated after this one.
-    found = torch.autograd.grad(
-        energy.sum(), leaves, create_graph=create_graph, retain_graph=True, allow_unused=True
-    )
-    # zero where nothing depends on a leaf
-    on_leaves = [
-        torch.zeros_like(leaf) if gradient is None else gradient
-        for leaf, gradient in zip(leaves, found)
-    ]
+    # atoms without neighbors may have energies without a history, which autograd would refuse
+    on_leaves = [torch.zeros_like(leaf) for leaf in leaves]
+    if energy.requires_grad:
+        # The sum over structures gives the gradient of each one, since none feels another's edges.
+        # The graph is kept: other targets of the batch are differentiated after this one.
+        on_leaves = list(
+            torch.autograd.grad(
+                energy.sum(),
+                leaves,
+                create_graph=create_graph,
+                retain_graph=True,
+                materialize_grads=True,
+            )
+        )
     results = {}
     if "positions" in gradients:
         results["positions"] = _by_positions(on_leaves, graph)

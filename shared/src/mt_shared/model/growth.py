@@ -44,9 +44,8 @@ def take_over(new: torch.nn.Module, old: torch.nn.Module, places: Places) -> Non
             place = torch.arange(size) if size == new_size else places[size, new_size]
             if len(place) != size:
                 raise DataError(
-                    f"this architecture cannot be extended by new atomic types: of '{name}', axis "
-                    f"{axis} has {size} old entries, and its grown_axes gives places of "
-                    f"{len(place)}"
+                    f"{REFUSED}: of '{name}', axis {axis} has {size} old entries, and its "
+                    f"grown_axes gives places of {len(place)}"
                 )
             index.append(place.reshape([-1 if i == axis else 1 for i in range(numbers.dim())]))
         # the tensors of a state_dict share their memory with the model

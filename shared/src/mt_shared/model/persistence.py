@@ -12,13 +12,11 @@ from mt_shared.contract import (
     DatasetInfo,
     TargetInfo,
     check_keys,
-    checkpoint_header,
     metadata_from_dict,
     metadata_to_dict,
 )
-from mt_shared.errors import CheckpointError, DataError
+from mt_shared.errors import DataError
 from mt_shared.model.growth import Places, places_of_types, take_over
-from mt_shared.model.lora import add_saved_updates, merged_state
 from mt_shared.model.trainable import TrainableModel
 
 Model = TypeVar("Model", bound="PersistentModel")
@@ -89,17 +87,11 @@ class PersistentModel(TrainableModel[Dict[str, Any]]):
     # ---- checkpoints
 
     def get_checkpoint(self) -> Dict[str, Any]:
-        """Tensors and plain values; ``best_state`` is None where the state is the best one."""
+        """A :class:`~mt_shared.contract.checkpoint_keys.BaseModelCheckpoint`."""
         return {
-            **checkpoint_header(type(self)),
-            "model_version": self.__checkpoint_version__,
-            "model_hypers": copy.deepcopy(self.hypers),
-            "dataset_info": self.dataset_info.to_dict(),
+            **super().get_checkpoint(),
             "metadata": metadata_to_dict(self.metadata),
             "type_groups": copy.deepcopy(self.type_groups),
-            "dtype": str(self.dtype).removeprefix("torch."),
-            "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
-            "best_state": None,
         }
 
     @classmethod
@@ -110,23 +102,10 @@ class PersistentModel(TrainableModel[Dict[str, Any]]):
         first, *later = checkpoint["type_groups"]
         info = DatasetInfo.from_dict(checkpoint["dataset_info"])
         model: Model = make(checkpoint["model_hypers"], replace(info, atomic_types=tuple(first)))
+        # before it is extended, as when it learnt these types: a model may compute numbers then
         model.to(dtype=getattr(torch, checkpoint["dtype"]))
         for group in later:
             model = model._extended(tuple(sorted([*model.atomic_types, *group])))
         model.metadata = metadata_from_dict(checkpoint["metadata"])
-        best = checkpoint["best_state"] if context != "restart" else None
-        state = checkpoint["state"] if best is None else best
-        # A restart goes on with the updates it had; everybody else gets a plain model.
-        if context == "restart":
-            add_saved_updates(model, state)
-        else:
-            state = merged_state(state)
-        try:
-            model.load_state_dict(state)
-        except RuntimeError as error:
-            raise CheckpointError(
-                f"the checkpoint does not fit the model {cls.__name__}, although it is of the same "
-                f"version {cls.__checkpoint_version__}: the model was changed without a new "
-                f"__checkpoint_version__ and an upgrade. {' '.join(str(error).split())[:300]}"
-            ) from error
+        model.load_saved_state(checkpoint, context)
         return model

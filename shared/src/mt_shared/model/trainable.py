@@ -3,6 +3,7 @@
 Letters of shapes: A atoms, P sub-targets, S structures.
 """
 
+import copy
 import inspect
 from abc import abstractmethod
 from typing import Any, ClassVar, Dict, List, Optional
@@ -11,8 +12,17 @@ import torch
 from metatomic.torch import ModelMetadata
 from torch import Tensor
 
-from mt_shared.contract import DatasetInfo, HypersType, ModelInterface
+from mt_shared.contract import (
+    DatasetInfo,
+    HypersType,
+    ModelInterface,
+    TargetInfo,
+    checkpoint_header,
+)
 from mt_shared.data import Graph
+from mt_shared.errors import CheckpointError, DataError
+from mt_shared.model.baseline import Baseline
+from mt_shared.model.lora import add_saved_updates, merged_state
 from mt_shared.model.zbl import ZBL
 
 
@@ -43,6 +53,8 @@ class TrainableModel(ModelInterface[HypersType]):
     """Radius of the neighborhoods in the graph, in the unit of length of the data."""
     repelled: Dict[str, float]
     """Energies to which the repulsion is added, and the factor that brings it to their unit."""
+    type_to_species: Tensor
+    """(max type + 1,) int64, the species of each atomic type."""
 
     def __init__(
         self,
@@ -58,6 +70,11 @@ class TrainableModel(ModelInterface[HypersType]):
         self.baselines = torch.nn.ModuleDict()
         self.repulsion: Optional[ZBL] = None
         self.repelled = {}
+        # a table by atomic number: one look-up for all atoms, on whatever device they are
+        atomic_types = list(dataset_info.atomic_types)
+        type_to_species = torch.zeros(max(atomic_types) + 1, dtype=torch.int64)
+        type_to_species[atomic_types] = torch.arange(len(atomic_types))
+        self.register_buffer("type_to_species", type_to_species, persistent=False)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """TorchScript reads the annotations of the concrete class alone: give it the inherited."""
@@ -73,6 +90,54 @@ class TrainableModel(ModelInterface[HypersType]):
         """The dtype of the parameters."""
         return next(self.parameters()).dtype
 
+    def add_baseline(self, name: str, target: TargetInfo) -> None:
+        """Make the baseline of a target, which changes nothing before it is fitted.
+
+        :raises DataError: the target is no scalar
+        """
+        if not target.is_scalar:
+            raise DataError(
+                f"target '{name}' is {target.type.to_dict()}, but the shared trainer fits scalars "
+                "only"
+            )
+        num_species = len(self.dataset_info.atomic_types)
+        self.baselines[name] = Baseline(num_species, target.num_subtargets)
+
     @abstractmethod
     def values(self, graph: Graph, targets: List[str]) -> Dict[str, Tensor]:
         """Raw values of targets, before scale and composition: (S, P), or (A, P) of each atom."""
+
+    # ---- checkpoints
+
+    def get_checkpoint(self) -> Dict[str, Any]:
+        """Tensors and plain values; ``best_state`` is None where the state is the best one."""
+        return {
+            **checkpoint_header(type(self)),
+            "model_version": self.__checkpoint_version__,
+            "model_hypers": copy.deepcopy(self.hypers),
+            "dataset_info": self.dataset_info.to_dict(),
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "state": {name: tensor.detach().clone() for name, tensor in self.state_dict().items()},
+            "best_state": None,
+        }
+
+    def load_saved_state(self, checkpoint: Dict[str, Any], context: str) -> None:
+        """Take the numbers of a checkpoint: of the last state for ``restart``, else the best one.
+
+        :raises CheckpointError: the state is that of another model
+        """
+        best = checkpoint["best_state"] if context != "restart" else None
+        state = checkpoint["state"] if best is None else best
+        # A restart goes on with the updates it had; everybody else gets a plain model.
+        if context == "restart":
+            add_saved_updates(self, state)
+        else:
+            state = merged_state(state)
+        try:
+            self.load_state_dict(state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the checkpoint does not fit the model {type(self).__name__}, although it is of "
+                f"the same version {self.__checkpoint_version__}: the model was changed without a "
+                f"new __checkpoint_version__ and an upgrade. {' '.join(str(error).split())[:300]}"
+            ) from error

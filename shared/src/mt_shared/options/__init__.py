@@ -19,7 +19,7 @@ from mt_shared.options.hypers import (
     resolve_hypers,
     unread_hypers,
 )
-from mt_shared.options.inputs import STANDARD_INPUTS, StandardInput
+from mt_shared.options.inputs import STANDARD_INPUTS, StandardInput, input_name_schema
 from mt_shared.options.losses import (
     DEFAULT_LOSS,
     LOSS_GROUP,
@@ -85,6 +85,7 @@ __all__ = [
     "find_loss",
     "hyper_at_restart",
     "hyper_table",
+    "input_name_schema",
     "installed_losses",
     "leaves",
     "load_options",

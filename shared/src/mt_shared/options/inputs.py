@@ -29,3 +29,16 @@ STANDARD_INPUTS = {
     "velocity": StandardInput(("atom",), "(eV/u)^(1/2)", _VECTOR),
 }
 """Every one, by the name that metatomic has for it."""
+
+
+def input_name_schema() -> dict[str, Any]:
+    """The JSON schema of the name of an input: one that engines know, or ``mtt::`` and any word."""
+    known = ", ".join(STANDARD_INPUTS)
+    return {
+        "type": "string",
+        "if": {"pattern": "^(?!::).+::."},
+        "else": {
+            "title": f"an input of engines ({known}) or a name of your own, such as 'mtt::x'",
+            "enum": list(STANDARD_INPUTS),
+        },
+    }

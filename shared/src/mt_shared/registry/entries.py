@@ -170,8 +170,12 @@ def read_capabilities(path: Path) -> dict[str, Any] | None:
 @cache
 def capabilities_schema() -> dict[str, Any]:
     """The JSON schema of an architecture's ``capabilities.yaml``."""
+    from mt_shared.options import input_name_schema
+
     path = Path(__file__).with_name("schema-capabilities.json")
     schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    # which names there are is known elsewhere
+    schema["properties"]["inputs"]["items"] = input_name_schema()
     return schema
 
 

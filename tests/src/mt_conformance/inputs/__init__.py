@@ -4,7 +4,7 @@
 """
 
 from mt_conformance.inputs import abilities, edge_cases
-from mt_conformance.inputs.abilities import needs, needs_option
+from mt_conformance.inputs.abilities import needs, needs_option, needs_shared_trainer
 from mt_conformance.inputs.data import (
     ETHANOL,
     ICE,
@@ -22,13 +22,7 @@ from mt_conformance.inputs.emt import (
     of_each_periodicity,
     repulsion,
 )
-from mt_conformance.inputs.extra import (
-    ExtraInput,
-    as_labels,
-    extra_inputs,
-    frames_with,
-    key_of,
-)
+from mt_conformance.inputs.extra import ExtraInput, as_labels, extra_inputs, frames_with, key_of
 from mt_conformance.inputs.guises import GUISES, rotated
 from mt_conformance.inputs.models import new_model
 from mt_conformance.inputs.sharing import SharedFolders, shared_root
@@ -42,7 +36,6 @@ from mt_conformance.inputs.subjects import (
 from mt_conformance.inputs.targets import (
     ENERGY,
     OF_ATOM,
-    OF_STRUCTURE,
     SAMPLE_KINDS,
     LabelledTarget,
     described,

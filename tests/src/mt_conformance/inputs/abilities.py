@@ -47,6 +47,10 @@ def needs_option(name: str) -> pytest.MarkDecorator:
     return pytest.mark.needs_option.with_args(name)
 
 
+needs_shared_trainer = pytest.mark.needs_shared_trainer
+"""Mark a test as one that calls the trainer of the shared engine."""
+
+
 def target(kind: str, sample_kind: str) -> Ability:
     """It predicts targets of this type, of structures (``system``) or of atoms."""
     return lambda capabilities: sample_kind in capabilities["targets"].get(kind, [])

@@ -76,7 +76,7 @@ def _labels(atoms: ase.Atoms, repelled: bool) -> dict[str, np.ndarray]:
 def of_each_periodicity(examples: Examples) -> dict[str, list[ase.Atoms]]:
     """Molecules, slabs and crystals, three of each, with energies, forces and, of crystals, stress.
 
-    A slab has no volume, and so no stress.
+    The cell of a slab has two vectors: it has no volume, and so no stress.
     """
     crystals = examples.ice(3)
     slabs = [in_void(atoms, directions=2)[0] for atoms in crystals]

@@ -15,7 +15,7 @@ from mt_shared.contract import Architecture, DatasetInfo, ModelInterface, Statis
 from mt_shared.engine import Trainer
 from mt_shared.errors import UserError
 from mt_shared.options import Hypers, deep_merge, engine_defaults, merge_hypers, resolve_hypers
-from mt_shared.registry import ArchitectureEntry, installed, load
+from mt_shared.registry import ArchitectureEntry, load, look_up
 
 Model = ModelInterface[Any]
 """Of any architecture, whatever it calls its hypers."""
@@ -52,6 +52,14 @@ class Tolerances:
     augmented: float = 0.3
     """Deviation of forces on turned structures, where rotations are learnt, by the forces."""
 
+    def engine(self, dtype: torch.dtype) -> float:
+        """An engine against ``mt eval``, of a model in this dtype."""
+        return self.engine32 if dtype == torch.float32 else self.engine64
+
+    def training(self, dtype: torch.dtype) -> float:
+        """The errors of a training in this dtype against those of its exported model."""
+        return self.training32 if dtype == torch.float32 else self.training64
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -78,7 +86,7 @@ class Subject:
         if self.entry.capabilities is not None:
             return self.entry.capabilities
         try:
-            model_class = self.architecture.model_class
+            model_class = self.model_class
         except UserError:
             return DEFAULT_CAPABILITIES
         dtypes = [str(dtype).removeprefix("torch.") for dtype in model_class.__supported_dtypes__]
@@ -128,9 +136,17 @@ class Subject:
         return self.architecture.model_class
 
     @property
+    def uses_shared_trainer(self) -> bool:
+        """Whether the shared engine trains it; not, where its trainer cannot be loaded."""
+        try:
+            return issubclass(self.architecture.trainer_class, Trainer)
+        except UserError:
+            return False
+
+    @property
     def dtype(self) -> torch.dtype:
         """float64 where it is supported, since exact statements need digits."""
-        supported = self.architecture.model_class.__supported_dtypes__
+        supported = self.model_class.__supported_dtypes__
         return torch.float64 if torch.float64 in supported else supported[0]
 
     @property
@@ -143,7 +159,7 @@ class Subject:
         # a fit in closed form knows no epochs; what a test wants of it is what there is
         known = set(merge_hypers(self.entry, {}).training)
         # without a schema, those of the shared trainer stand in no file of the architecture
-        if issubclass(self.architecture.trainer_class, Trainer):
+        if self.uses_shared_trainer:
             known |= set(engine_defaults())
         usable = {name: value for name, value in wanted.items() if name in known}
         return dict(deep_merge(self.hypers.get("training", {}), usable))
@@ -151,8 +167,11 @@ class Subject:
 
 @cache
 def subject_of(name: str) -> Subject:
-    """The installed architecture of a name; a broken one too, whose tests then say why."""
-    entry = installed()[name]
+    """The installed architecture of a name; a broken one too, whose tests then say why.
+
+    :raises ArchitectureError: there is none of that name
+    """
+    entry = look_up(name)
     if entry.error or entry.folder is None or not (entry.folder / CONFORMANCE).is_file():
         return Subject(entry)
     try:

@@ -10,12 +10,12 @@ from mt_conformance.runs.mt_command import mt
 from mt_conformance.runs.predictor import Gradients, Predictor, exported_predictor, predictor_of
 from mt_conformance.runs.trainings import (
     EVAL_OPTIONS,
-    EXTENSIONS,
     NUM_EPOCHS,
     NUM_LEARNT,
     OPTIONS,
     Run,
     Runs,
+    evaluate,
     plain_name,
     run_in_ase,
     train,

@@ -245,10 +245,7 @@ class Runs:
                 sets.append(self.data_set(f"{name}.xyz", stress=name == ICE))
         options = self.options(sets, bits, num_epochs=2, batch_size=3)
         train(folder, options)
-        write_options(folder / EVAL_OPTIONS, sets)
-        for output in PREDICTED[bits]:
-            arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
-            mt(*arguments, folder=folder).check()
+        evaluate(folder, sets, *PREDICTED[bits])
         run_in_ase(folder, main, [f"{name}.xyz" for name in main.files])
 
     def validated(self) -> Run:
@@ -267,9 +264,7 @@ class Runs:
         bits = 64 if self.subject.dtype == torch.float64 else 32
         options = self.options(sets[TRAINING], bits, num_epochs=1, batch_size=3)
         train(folder, options | {"validation_set": sets[VALIDATION]})
-        write_options(folder / EVAL_OPTIONS, sets[VALIDATION])
-        arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", "validated.mts")
-        mt(*arguments, folder=folder).check()
+        evaluate(folder, sets[VALIDATION], "validated.mts")
 
     def trained_on(self, name: str, frames: slice, **training: Any) -> Run:
         """A model of some frames of ethanol."""
@@ -345,6 +340,17 @@ def newest_table(folder: Path) -> Path | None:
 def write_options(file: Path, options: Any) -> None:
     """Write an options file."""
     file.write_text(dump_yaml(options), encoding="utf-8")
+
+
+def evaluate(folder: Path, data: Any, *outputs: str) -> None:
+    """Run ``mt eval`` with the model of a folder, once for each file of predictions.
+
+    :param data: one data set, or several, as options have them
+    """
+    write_options(folder / EVAL_OPTIONS, data)
+    for output in outputs:
+        arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
+        mt(*arguments, folder=folder).check()
 
 
 def run_in_ase(folder: Path, target: LabelledTarget, files: list[str]) -> None:

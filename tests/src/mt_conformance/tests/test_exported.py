@@ -37,8 +37,7 @@ def run(request: pytest.FixtureRequest, runs: Runs) -> Run:
 @pytest.fixture
 def tolerance(run: Run, subject: Subject) -> float:
     """How closely ASE must agree with ``mt eval``."""
-    single = run.exported().dtype == torch.float32
-    return subject.tolerances.engine32 if single else subject.tolerances.engine64
+    return subject.tolerances.engine(run.exported().dtype)
 
 
 def test_runs_without_our_packages(run: Run) -> None:

@@ -5,28 +5,10 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
-import torch
 from metatomic.torch import AtomisticModel
 
-from mt_conformance.inputs import (
-    ETHANOL,
-    Examples,
-    LabelledTarget,
-    Subject,
-    abilities,
-    needs,
-)
-from mt_conformance.runs import (
-    EVAL_OPTIONS,
-    EXTENSIONS,
-    Predictor,
-    Run,
-    Runs,
-    mt,
-    run_in_ase,
-    train,
-    write_options,
-)
+from mt_conformance.inputs import ETHANOL, Examples, LabelledTarget, Subject, abilities, needs
+from mt_conformance.runs import Predictor, Run, Runs, evaluate, run_in_ase, train
 from mt_conformance.tests.comparing import assert_close, assert_finite
 
 pytestmark = needs(abilities.inputs)
@@ -97,10 +79,7 @@ def run(runs: Runs, main: LabelledTarget, varied: list[ase.Atoms]) -> Run:
         runs.write_frames(folder / "ethanol.xyz", frames, varied)
         data = runs.data_set("ethanol.xyz")
         train(folder, runs.options(data, num_epochs=2, batch_size=4))
-        write_options(folder / EVAL_OPTIONS, data)
-        for output in ("predicted.xyz", "predicted.mts"):
-            arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
-            mt(*arguments, folder=folder).check()
+        evaluate(folder, data, "predicted.xyz", "predicted.mts")
         run_in_ase(folder, main, ["ethanol.xyz"])
 
     return runs.get("inputs", make)
@@ -109,8 +88,7 @@ def run(runs: Runs, main: LabelledTarget, varied: list[ase.Atoms]) -> Run:
 @pytest.fixture
 def tolerance(run: Run, subject: Subject) -> float:
     """How closely predictions of one model have to agree."""
-    single = run.exported().dtype == torch.float32
-    return subject.tolerances.engine32 if single else subject.tolerances.engine64
+    return subject.tolerances.engine(run.exported().dtype)
 
 
 def test_inputs_reach_the_evaluation(

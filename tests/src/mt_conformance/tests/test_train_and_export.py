@@ -18,12 +18,13 @@ from mt_conformance.inputs import (
     as_dataset,
     as_labels,
     needs,
+    needs_shared_trainer,
     of_each_periodicity,
 )
 from mt_conformance.runs import Run, Runs, exported_predictor
 from mt_conformance.tests.comparing import assert_close
 from mt_shared.data import Normalization, TargetLabels, species_of
-from mt_shared.engine import Trainer, set_baseline, store_for
+from mt_shared.engine import set_baseline, store_for
 
 pytestmark = needs(abilities.energies)
 
@@ -67,24 +68,14 @@ def test_errors_of_the_training_are_those_of_the_exported_model(
     run = runs.validated()
     expected = float(np.sqrt(np.mean(errors_of(run, quantity) ** 2)))
     found = run.column(f"^val {quantity} RMSE")[-1]
-    single = run.exported().dtype == torch.float32
-    tolerances = subject.tolerances
-    tolerance = tolerances.training32 if single else tolerances.training64
+    tolerance = subject.tolerances.training(run.exported().dtype)
     assert_close(found, expected, tolerance, f"RMSE of the {quantity} in validation (meV, A)")
 
 
-@pytest.fixture(scope="module")
-def trainer(subject: Subject) -> Trainer:
-    """The trainer of the architecture, if it is one of the shared engine."""
-    trainer_class: Any = subject.architecture.trainer_class
-    if not issubclass(trainer_class, Trainer):
-        pytest.skip("it has a trainer of its own, of which nothing is called here")
-    return trainer_class(subject.resolved.training)
-
-
+@needs_shared_trainer
 @needs(abilities.forces)
 def test_predictions_in_training_are_those_of_the_exported_model(
-    subject: Subject, trainer: Trainer, model: Model, examples: Examples
+    subject: Subject, model: Model, examples: Examples
 ) -> None:
     """What the loss compares with the labels, in training mode, is what an engine gets: energies,
     forces and stress of a molecule, a slab and a crystal.
@@ -97,7 +88,7 @@ def test_predictions_in_training_are_those_of_the_exported_model(
     copied: Any = copy.deepcopy(model)
     composition = np.arange(len(ATOMIC_TYPES), dtype=np.float64)[:, None]
     set_baseline(copied, ENERGY, Normalization(composition, 2.0))
-    found = predicted_in_training(subject, trainer, copied, structures)
+    found = predicted_in_training(subject, copied, structures)
     expected = exported_predictor(copied.export()).gradients(structures)
     same = subject.tolerances.same
     assert_close(found["energies"], expected.energies, same, "energies in training")
@@ -107,7 +98,7 @@ def test_predictions_in_training_are_those_of_the_exported_model(
 
 
 def predicted_in_training(
-    subject: Subject, trainer: Trainer, model: Any, structures: list[ase.Atoms]
+    subject: Subject, model: Any, structures: list[ase.Atoms]
 ) -> dict[str, torch.Tensor]:
     """Energies (S,), forces (A, 3) and dE/d(strain) (S, 3, 3), as an engine has them."""
     gradients = {"positions": np.zeros((sum(map(len, structures)), 3))}
@@ -119,6 +110,7 @@ def predicted_in_training(
     info = model.dataset_info
     store = store_for(model, [dataset], info, subject.dtype)
     batch = store.batch(torch.arange(len(store)))
+    trainer: Any = subject.architecture.trainer_class(subject.resolved.training)
     prediction = trainer.predict(model.train(), batch)[ENERGY]
     # as in training, scale and composition are left out
     baseline = model.baselines[ENERGY]

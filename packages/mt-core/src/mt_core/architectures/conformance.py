@@ -36,20 +36,20 @@ def pytest_command(
     name: str, pytest_options: list[str], suite: Path, quick: bool = False
 ) -> list[str]:
     """The command that runs the suite, with its own settings and none of the current folder's."""
-    workers = ["-n", str(NUM_WORKERS)]
-    # an option of the user comes last and would win, but --pdb and -n exclude one another
-    if os.cpu_count() == 1 or any(each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options):
-        workers = []
+    how = ["-n", str(NUM_WORKERS)]
     if quick:
         # what two workers would save is what they take to start
-        workers = ["--conformance-quick"]
+        how = ["--conformance-quick"]
+    # an option of the user comes last and would win, but --pdb and -n exclude one another
+    elif os.cpu_count() == 1 or any(each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options):
+        how = []
     return [
         # by its path: with --pyargs pytest would read a conftest.py of the current folder
         *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),
         *("-c", str(suite / "pytest.ini"), "--rootdir", str(suite)),
         # in the current folder: the suite may be installed where nobody can write
         *("-o", f"cache_dir={Path.cwd() / '.pytest_cache'}"),
-        *workers,
+        *how,
         *pytest_options,
     ]
 

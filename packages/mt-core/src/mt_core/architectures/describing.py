@@ -32,13 +32,13 @@ def describe(name: str, defaults: bool = False) -> str:
 def default_options(entry: ArchitectureEntry) -> str:
     """The section ``architecture`` with every default, each explained in a comment."""
     # without a schema only an import would tell whether the shared trainer trains it
-    missing = (
-        f"# Those of the shared trainer, if it is the one that trains it, are missing: there is no "
+    unknown = (
+        "# Those of the shared trainer, if it is the one that trains it, are missing: there is no "
         f"{SCHEMA}."
     )
     lines = [
         f"# {entry.name} of {entry.distribution} {entry.version}: every hyper at its default.",
-        *([missing] if entry.schema is None else []),
+        *([unknown] if entry.schema is None else []),
         "# What stays as it is may be left out.",
         "architecture:",
         f"  name: {entry.name}",

@@ -75,13 +75,17 @@ def report() -> str:
     """The whole report; its last line counts the faults."""
     known = list(_distributions_that_matter())
     entries = installed()
-    probe = try_imports([name for name, entry in entries.items() if entry.error is None])
+    names = [name for name, entry in entries.items() if entry.error is None]
+    # where they cannot be listed, their section tells of it
+    with suppress(UserError):
+        names += [entry.value for entry in installed_losses().values() if entry.error is None]
+    probe = try_imports(names)
     sections = [
         versions(known),
         clashes(known),
         libraries(probe),
         architectures(entries, probe),
-        losses(),
+        losses(probe),
         devices(probe),
         threads(os.environ, probe),
         launcher(os.environ),
@@ -151,7 +155,7 @@ def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Sec
     return section
 
 
-def losses() -> Section:
+def losses(probe: Probe) -> Section:
     """Every installed loss with the package that brings it, and why it is broken if it is."""
     section = Section("losses")
     try:
@@ -161,10 +165,11 @@ def losses() -> Section:
         section.faults.append(str(error))
         return section
     for name, entry in entries.items():
-        if entry.error is None:
+        reason = entry.error or probe.errors.get(entry.value)
+        if reason is None:
             section.lines.append(f"{name} of {entry.distribution} {entry.version}")
         else:
-            section.faults.append(f"{name} is broken: {entry.error}")
+            section.faults.append(f"{name} is broken: {reason}")
         if entry.clash is not None:
             section.faults.append(f"{name} of {entry.distribution} is used: {entry.clash}")
     return section
@@ -279,7 +284,10 @@ def _own_command() -> Path | None:
 
 
 def try_imports(names: list[str]) -> Probe:
-    """Import libraries and architectures in a process of its own, which they may well end."""
+    """Import libraries, architectures and losses in a process of its own, which they may end.
+
+    :param names: of architectures; losses by what their entry points name, ``package.module:Name``
+    """
     found, errors = {}, {}
     output, ending = _run_probe(names)
     for line in output.splitlines():

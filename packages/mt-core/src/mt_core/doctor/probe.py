@@ -7,6 +7,7 @@ A library that does not fit the others may end the process that imports it; ``mt
 import json
 import sys
 from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from mt_shared.errors import UserError
@@ -14,9 +15,9 @@ from mt_shared.errors import UserError
 LIBRARIES = ("torch", "metatensor.torch", "metatomic.torch", "ase")
 
 
-def main(architectures: list[str]) -> None:
-    """Import the libraries and then the architectures, and print what came of each as JSON."""
-    for name in (*LIBRARIES, *architectures):
+def main(names: list[str]) -> None:
+    """Import the libraries and then what is named, and print what came of each as JSON."""
+    for name in (*LIBRARIES, *names):
         line: dict[str, Any] = {"name": name}
         try:
             line["found"] = _import(name)
@@ -29,7 +30,11 @@ def main(architectures: list[str]) -> None:
 
 
 def _import(name: str) -> dict[str, Any]:
-    """What is to be known of a library or an architecture that can be imported."""
+    """What is to be known of a library, an architecture or a loss that can be imported."""
+    if ":" in name:
+        # what an entry point of a loss names; no architecture has such a name
+        resolve_name(name)
+        return {}
     if name not in LIBRARIES:
         from mt_shared.registry import load
 

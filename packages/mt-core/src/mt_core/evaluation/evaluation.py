@@ -1,8 +1,6 @@
 """``mt eval``: predictions of a model, and their errors where there are labels."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -23,19 +21,18 @@ from mt_core.evaluation.predictions import (
     request_targets,
     trained_outputs,
 )
-from mt_core.evaluation.torchscript_errors import torchscript_cause
-from mt_core.loading import check_inputs, check_types
+from mt_core.evaluation.torchscript_errors import explained
+from mt_core.loading import check_inputs_of_evaluation, check_types
 from mt_core.options import parse_eval
 from mt_shared.contract import TargetInfo
 from mt_shared.data import (
     IMPOSSIBLE,
     MIN_DISTANCE,
-    Dataset,
     neighbor_lists,
     read_chunks,
     target_info,
 )
-from mt_shared.errors import ArchitectureError, OptionsError, UserError, is_out_of_memory
+from mt_shared.errors import OptionsError
 from mt_shared.options import DatasetSpec, read_yaml
 
 log = logging.getLogger("mt.eval")
@@ -99,24 +96,6 @@ def _refuse_overwriting(specs: tuple[DatasetSpec, ...], output: str | Path | Non
                 raise OptionsError(f"-o {output}: the predictions would replace the data in {file}")
 
 
-@contextmanager
-def _explained(model: AtomisticModel, data: Dataset) -> Iterator[None]:
-    """What a model fails with, in a few lines instead of the screens that TorchScript fills."""
-    try:
-        yield
-    except UserError:
-        raise
-    # TorchScript's errors have no class in common
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise ArchitectureError(
-            f"the model fails on frames {data.frames[0]} to {data.frames[-1]} (the first is 0) of "
-            f"{data.source}; check that options and data are what it was trained on, or tell its "
-            f"authors:\n{torchscript_cause(model, error)}"
-        ) from error
-
-
 @dataclass(frozen=True)
 class _Plan:
     """What is predicted of one file; all that can be wrong with it, but for the data, is checked.
@@ -141,7 +120,7 @@ def _plan(model: AtomisticModel, spec: DatasetSpec) -> _Plan:
     }
     requested = model.requested_inputs(use_new_names=True)
     inputs = {each.name: target_info(each) for each in spec.extra_data}
-    check_inputs(requested, inputs)
+    check_inputs_of_evaluation(requested, inputs)
     # without targets all that the model was trained on, each in its own unit; what an output is,
     # metatomic says by its name: energy, energy/pbe, ...
     requests = request_targets(model, targets) or [
@@ -180,7 +159,12 @@ def _evaluate_file(
         num_without_stress += int(np.any(impossible, axis=0).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
         neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
-        with _explained(model, chunk):
+        failure = (
+            f"the model fails on frames {chunk.frames[0]} to {chunk.frames[-1]} (the first is 0) "
+            f"of {chunk.source}; check that options and data are what it was trained on, or tell "
+            "its authors:"
+        )
+        with explained(model, failure):
             predictions = predict(model, chunk, plan.requests, plan.length_unit, device)
         add_errors(errors, predictions, chunk, plan.targets, plan.length_unit)
         writer.write(chunk.structures, predictions)

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,29 +15,22 @@ from metatomic.torch import ModelMetadata
 from mt_core.console import logging_to, quiet_libraries
 from mt_core.evaluation.models import model_from_checkpoint
 from mt_core.evaluation.result_files import check_output, result_file
-from mt_core.evaluation.torchscript_errors import torchscript_cause
+from mt_core.evaluation.torchscript_errors import explained
 from mt_shared.contract import (
     ModelInterface,
     metadata_from_dict,
     metadata_to_dict,
     read_checkpoint,
 )
-from mt_shared.errors import (
-    ArchitectureError,
-    CheckpointError,
-    OptionsError,
-    UserError,
-    did_you_mean,
-    is_out_of_memory,
-)
+from mt_shared.errors import CheckpointError, OptionsError, did_you_mean
 from mt_shared.options import read_yaml
 
 log = logging.getLogger("mt.export")
 
+_REFUSED = "the model cannot be exported: its code is not what TorchScript understands."
 # what was trained before is not lost
 _FROM_CHECKPOINT = (
-    "\nOnce it is mended, a model that is trained already is exported from its checkpoint: "
-    "mt export"
+    "Once it is mended, a model that is trained already is exported from its checkpoint: mt export"
 )
 METADATA_FIELDS = ("name", "description", "authors", "references", "extra")
 
@@ -78,9 +69,9 @@ def save_model(
     whole_metadata = None if metadata is None else _join_metadata(model, metadata)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with result_file(output) as partial, quiet_libraries():
-            content = _program(model, whole_metadata, extensions, _FROM_CHECKPOINT)
-            partial.write_bytes(content)
+        refused = explained(model, _REFUSED, advice=_FROM_CHECKPOINT)
+        with result_file(output) as partial, quiet_libraries(), refused:
+            partial.write_bytes(_program(model, whole_metadata, extensions))
     except OSError as error:
         raise CheckpointError(
             f"cannot write the model '{output}': {error.strerror}; make room or choose another "
@@ -88,19 +79,20 @@ def save_model(
         ) from error
 
 
-def try_export(model: ModelInterface[Any], whole: bool = True) -> bytes:
-    """Export a model to nowhere, which tells whether TorchScript takes its code.
+def try_export(model: ModelInterface[Any]) -> bytes:
+    """The content of the file that a model would be exported to, which is not written."""
+    with quiet_libraries(), explained(model, _REFUSED):
+        return _program(model, None, None)
 
-    :param whole: False: only compile its code, which takes half of the time and finds all that an
-        architecture can be wrong in
-    :return: the content of the exported file, if it is made
+
+def try_compile(model: ModelInterface[Any]) -> None:
+    """Tell whether TorchScript takes the code of a model: all that its author can be wrong in.
+
+    This takes half of the time of an export, and a later export in the same process gets about half
+    of it back: TorchScript keeps the methods that it has compiled.
     """
-    with quiet_libraries():
-        if whole:
-            return _program(model, None, None)
-        with _explained(model):
-            torch.jit.script(model.export().module)
-        return b""
+    with quiet_libraries(), explained(model, _REFUSED):
+        torch.jit.script(model.export().module)
 
 
 def check_extensions(extensions: str | Path | None) -> None:
@@ -137,43 +129,18 @@ def _join_metadata(model: ModelInterface[Any], given: str | Path | dict[str, Any
 
 
 def _program(
-    model: ModelInterface[Any],
-    metadata: ModelMetadata | None,
-    extensions: str | Path | None,
-    advice: str = "",
+    model: ModelInterface[Any], metadata: ModelMetadata | None, extensions: str | Path | None
 ) -> bytes:
-    """The content of an exported file, whose extensions metatomic writes into their folder.
-
-    :param advice: the end of the error, should TorchScript refuse the model
-    """
+    """The content of an exported file, whose extensions metatomic writes into their folder."""
     folder = None if extensions is None else str(extensions)
-    with _explained(model, advice):
-        exported = model.export(metadata)
-        check_extensions(folder)
-        # metatomic saves to a path alone, and torch ends the whole process when the disk there is
-        # full: so the path is one in memory, where the system has such, and Python writes to disk
-        if hasattr(os, "memfd_create"):
-            with os.fdopen(os.memfd_create("model"), "rb") as file:
-                exported.save(f"/proc/self/fd/{file.fileno()}", folder)
-                return file.read()
-        with TemporaryDirectory() as temporary:
-            exported.save(f"{temporary}/model.pt", folder)
-            return Path(temporary, "model.pt").read_bytes()
-
-
-@contextmanager
-def _explained(model: ModelInterface[Any], advice: str = "") -> Iterator[None]:
-    """What TorchScript refuses, told in a few lines, by the line of the author's source."""
-    try:
-        yield
-    # a full disk and faults of the user's, which say what to do already
-    except (OSError, UserError):
-        raise
-    # TorchScript's errors have no class in common
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise ArchitectureError(
-            "the model cannot be exported: its code is not what TorchScript understands.\n"
-            f"{torchscript_cause(model, error)}{advice}"
-        ) from error
+    exported = model.export(metadata)
+    check_extensions(folder)
+    # metatomic saves to a path alone, and torch ends the whole process when the disk there is
+    # full: so the path is one in memory, where the system has such, and Python writes to disk
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("model"), "rb") as file:
+            exported.save(f"/proc/self/fd/{file.fileno()}", folder)
+            return file.read()
+    with TemporaryDirectory() as temporary:
+        exported.save(f"{temporary}/model.pt", folder)
+        return Path(temporary, "model.pt").read_bytes()

@@ -1,28 +1,23 @@
 """Files of predictions: extended xyz, written as they come, or metatensor.
 
-ASE is imported where it writes: with scipy behind it, it takes as long as a tenth of the start of a
-training, which opens this folder too and writes no such file.
+What of ASE has scipy behind it is imported where it writes: it takes as long as a tenth of the
+start of a training, which imports this module too and writes no such file.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
 
 from mt_core.evaluation.predictions import Predictions
 from mt_core.evaluation.result_files import result_file
 from mt_shared.data import Structures, tensor_map
 from mt_shared.errors import OptionsError, UserError
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 XYZ = (".xyz", ".extxyz")
 METATENSOR = ".mts"
@@ -95,8 +90,6 @@ def _open_xyz(path: Path) -> Iterator[Writer]:
 
 
 def _images(structures: Structures, predictions: dict[str, Predictions]) -> Iterator[Atoms]:
-    from ase import Atoms
-
     stresses = {
         name: _stresses(structures, prediction)
         for name, prediction in predictions.items()

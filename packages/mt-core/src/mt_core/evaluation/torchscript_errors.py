@@ -5,9 +5,13 @@ from __future__ import annotations
 import linecache
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from mt_shared.errors import ArchitectureError, UserError, is_out_of_memory
 
 _PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 _SAYS_NOTHING = ("", "The original call is", "The following variants are available")
@@ -16,6 +20,26 @@ _MAX_REASONS = 3
 # before the places of an error at run time, the innermost last; of a loaded program, those in its
 # generated files come before those in the source
 _AT_RUN_TIME = re.compile(r"Traceback of TorchScript.*\(most recent call last\):")
+
+
+@contextmanager
+def explained(model: torch.nn.Module, what: str, advice: str = "") -> Iterator[None]:
+    """Tell what a model fails with, in a few lines by the author's source.
+
+    :param what: what has failed, the beginning of the error
+    :param advice: its end
+    """
+    try:
+        yield
+    # a full disk and faults of the user's, which say what to do already
+    except (OSError, UserError):
+        raise
+    # TorchScript's errors have no class in common
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        cause = torchscript_cause(model, error)
+        raise ArchitectureError("\n".join(filter(None, (what, cause, advice)))) from error
 
 
 def torchscript_cause(model: torch.nn.Module, error: Exception) -> str:
@@ -34,8 +58,8 @@ def torchscript_cause(model: torch.nn.Module, error: Exception) -> str:
         reasons = last.strip().splitlines()[-1:]
     else:
         said = [line.strip().rstrip(" :") for line in text.partition('  File "')[0].splitlines()]
-        reasons = [line for line in said if line not in _SAYS_NOTHING][:_MAX_REASONS]
-        reasons[:1] = [f"{type(cause).__name__}: {line}" for line in reasons[:1] or [""]]
+        first, *more = [line for line in said if line not in _SAYS_NOTHING] or [""]
+        reasons = [f"{type(cause).__name__}: {first}", *more[: _MAX_REASONS - 1]]
     package = sys.modules.get(type(model).__module__.partition(".")[0])
     folders = {Path(folder).resolve() for folder in getattr(package, "__path__", [])}
     own = [place for place in places if folders.intersection(Path(place[0]).resolve().parents)]

@@ -4,7 +4,7 @@ Training and evaluation share it. Here torch begins.
 """
 
 from mt_core.loading.devices import choose_device, choose_dtype
-from mt_core.loading.inputs import check_inputs, check_inputs_of
+from mt_core.loading.inputs import check_inputs_of_evaluation, check_inputs_of_training
 from mt_core.loading.splits import (
     FINGERPRINTS,
     Splits,

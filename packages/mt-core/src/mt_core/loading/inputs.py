@@ -9,10 +9,10 @@ from mt_shared.contract import ModelInterface, TargetInfo
 from mt_shared.data import check_unit, conversion, requested_inputs
 from mt_shared.errors import OptionsError
 
-OF_EACH = {"system": "structure", "atom": "atom"}
+_OF_EACH = {"system": "structure", "atom": "atom"}
 
 
-def check_inputs_of(model: ModelInterface[Any], given: Mapping[str, TargetInfo]) -> None:
+def check_inputs_of_training(model: ModelInterface[Any], given: Mapping[str, TargetInfo]) -> None:
     """Refuse options that do not give what a model reads, or give what nothing reads.
 
     What ``capabilities.yaml`` names was compared before any data were read; the model itself is the
@@ -30,7 +30,9 @@ def check_inputs_of(model: ModelInterface[Any], given: Mapping[str, TargetInfo])
     _refuse(faults)
 
 
-def check_inputs(requested: Mapping[str, ModelOutput], given: Mapping[str, TargetInfo]) -> None:
+def check_inputs_of_evaluation(
+    requested: Mapping[str, ModelOutput], given: Mapping[str, TargetInfo]
+) -> None:
     """The same of an exported model, which converts units; ``requested`` is what it asks for.
 
     :raises DataError: for units that metatomic does not know, or that cannot be converted
@@ -52,7 +54,7 @@ def check_inputs(requested: Mapping[str, ModelOutput], given: Mapping[str, Targe
 
 def _faults(requested: Mapping[str, ModelOutput], given: Mapping[str, TargetInfo]) -> Iterator[str]:
     for name, request in requested.items():
-        of_each = OF_EACH[request.sample_kind]
+        of_each = _OF_EACH[request.sample_kind]
         if name not in given:
             of_atom = ", sample_kind: atom" if request.sample_kind == "atom" else ""
             yield (
@@ -62,7 +64,7 @@ def _faults(requested: Mapping[str, ModelOutput], given: Mapping[str, TargetInfo
         elif given[name].sample_kind != request.sample_kind:
             yield (
                 f"it reads '{name}' of each {of_each}, and the options give it of each "
-                f"{OF_EACH[given[name].sample_kind]}: write sample_kind: {request.sample_kind}"
+                f"{_OF_EACH[given[name].sample_kind]}: write sample_kind: {request.sample_kind}"
             )
     for name in given:
         if name not in requested:

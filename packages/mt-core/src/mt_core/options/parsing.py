@@ -77,6 +77,12 @@ class TrainingOptions:
     entry: ArchitectureEntry | None = field(compare=False)
 
     @property
+    def known_entry(self) -> ArchitectureEntry:
+        """The architecture of a training, which was looked up for certain."""
+        assert self.entry is not None, "a training looks its architecture up"
+        return self.entry
+
+    @property
     def device(self) -> str | None:
         """None: the best one that is there."""
         return self.complete["device"]

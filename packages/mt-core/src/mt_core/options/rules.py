@@ -42,9 +42,9 @@ _OLD_NAMES = {
 }
 # Written as targets by who thinks of them as labels of their own.
 _GRADIENT_NAMES = {"force": "forces"} | {word: word for word in GRADIENT_OF}
-# Two data sets may call one target, or one input, by one name only if these agree.
 # Where the files are that a description does not name: above it, which is of no account here.
 _NO_FILE: Section = {"read_from": "", "reader": None}
+# Two data sets may call one target, or one input, by one name only if these agree.
 _SHARED_FIELDS = ("quantity", "unit", "sample_kind", "type", "num_subtargets")
 
 
@@ -73,14 +73,17 @@ def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Itera
             place = (*at, "extra_data", name)
             yield from _input_name_faults(name, targets, place)
             if isinstance(written, str | dict):
-                yield from _input_faults(name, _sound(written, place, found), place, found)
+                for fault in _input_faults(name, _sound(written, place, found), place):
+                    # what is left of a refused key is its default, of which nothing is to be said
+                    if not under(found, fault.path):
+                        yield fault
 
 
 def _sound(written: Any, path: KeyPath, found: Sequence[Fault]) -> Section:
     """What is written of a target or an input, without what the schema has refused already."""
     # it would be told a second time, in other words
-    of_name = written if isinstance(written, dict) else {}
-    return {key: of_name[key] for key in of_name if not under(found, (*path, key))}
+    keys = written if isinstance(written, dict) else {}
+    return {key: keys[key] for key in keys if not under(found, (*path, key))}
 
 
 def _input_name_faults(name: str, targets: Section, path: KeyPath) -> Iterator[Fault]:
@@ -90,23 +93,24 @@ def _input_name_faults(name: str, targets: Section, path: KeyPath) -> Iterator[F
     if name in STANDARD_INPUTS or (mark and domain and of_domain):
         return
     if _OLD_NAMES.get(name) in STANDARD_INPUTS:
-        message = f"metatomic calls it '{_OLD_NAMES[name]}': rename it, and say 'key: {name}' if "
-        yield Fault(path, f"{message}the file does")
+        yield _renamed(name, path)
         return
     hint = did_you_mean(name, STANDARD_INPUTS)
     message = f"it is no input that engines know{hint}; a name of your own is 'mtt::{name}'"
     yield Fault(path, message)
 
 
-def _input_faults(
-    name: str, written: Section, path: KeyPath, found: Sequence[Fault]
-) -> Iterator[Fault]:
+def _renamed(name: str, path: KeyPath) -> Fault:
+    new = _OLD_NAMES[name]
+    message = f"metatomic calls it '{new}': rename it, and say 'key: {name}' if the file does"
+    return Fault(path, message)
+
+
+def _input_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault]:
     contradictions = list(_sample_kind_faults(written, path))
     yield from contradictions
     if name in STANDARD_INPUTS and not contradictions:
-        for fault in _standard_faults(name, written, path):
-            if not under(found, fault.path):
-                yield fault
+        yield from _standard_faults(name, written, path)
     match written.get("type"):
         case {"spherical": {"irreps": [_, _, *_]}}:
             message = "an input has one irrep: write each of several as an input of its own"
@@ -126,8 +130,7 @@ def _standard_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fau
             known = " or ".join(map(dump_inline, values))
             message = (
                 f"found {dump_inline(has[key])}, expected {known}, as engines give '{name}' to a "
-                "model; a name of your own, such as "
-                f"'mtt::{name}', is free"
+                f"model; a name of your own, such as 'mtt::{name}', is free"
             )
             yield Fault((*path, key), message)
 
@@ -139,9 +142,9 @@ def _name_faults(name: str, names: Section, path: KeyPath) -> Iterator[Fault]:
     if name.startswith("mtt::") and len(name) > len("mtt::"):
         return
     if name in _OLD_NAMES:
-        new = _OLD_NAMES[name]
-        message = f"metatomic calls it '{new}': rename it, and say 'key: {name}' if the file does"
-    elif name in _GRADIENT_NAMES:
+        yield _renamed(name, path)
+        return
+    if name in _GRADIENT_NAMES:
         message = f"it is a gradient: write '{_GRADIENT_NAMES[name]}: true' below its energy"
     # one level of indentation too few turns the keys of a target into targets
     elif name in ("key", "unit", "read_from", "reader", *GRADIENT_OF):

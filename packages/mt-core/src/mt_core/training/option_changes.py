@@ -26,6 +26,17 @@ class Change:
     before: Any
     now: Any
 
+    def at_restart(self, entry: HypersEntry) -> RestartState:
+        """Whether it may be: of hypers the schema of the architecture says it, of others ours."""
+        if dotted(self.path) == FINETUNE:
+            # the file may have moved; to begin anew from one is no restart
+            is_new = any(value in (None, ABSENT) for value in (self.before, self.now))
+            return "fixed" if is_new else "free"
+        section, *below = self.path
+        if section == "architecture" and below[0] in ("model", "training"):
+            return hyper_at_restart(entry, tuple(below))
+        return state_at_restart(self.path, options_schema())
+
     def __str__(self) -> str:
         return f"{dotted(self.path)}: {self.before!r} -> {self.now!r}"
 
@@ -40,15 +51,3 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
         for name in sorted(paths)
         if old.get(name, ABSENT) != new.get(name, ABSENT)
     ]
-
-
-def at_restart(change: Change, entry: HypersEntry) -> RestartState:
-    """Whether an option may change: hypers by the schema of the architecture, others by ours."""
-    if dotted(change.path) == FINETUNE:
-        # the file may have moved; to begin anew from one is no restart
-        is_new = any(value in (None, ABSENT) for value in (change.before, change.now))
-        return "fixed" if is_new else "free"
-    section, *below = change.path
-    if section == "architecture" and below[0] in ("model", "training"):
-        return hyper_at_restart(entry, tuple(below))
-    return state_at_restart(change.path, options_schema())

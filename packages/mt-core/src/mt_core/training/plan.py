@@ -10,7 +10,7 @@ import torch
 from mt_core.architectures import load_architecture, notice, stage_of
 from mt_core.loading import (
     Splits,
-    check_inputs_of,
+    check_inputs_of_training,
     check_units,
     choose_device,
     choose_dtype,
@@ -30,7 +30,7 @@ from mt_shared.contract import Architecture
 from mt_shared.data import label_table
 from mt_shared.engine import Trainer
 from mt_shared.options import raise_faults, unread_hypers
-from mt_shared.registry import SCHEMA, ArchitectureEntry
+from mt_shared.registry import SCHEMA
 
 log = logging.getLogger("mt.train")
 
@@ -46,12 +46,6 @@ class Plan:
     start: StartPoint
 
     @property
-    def entry(self) -> ArchitectureEntry:
-        """What is known of the architecture without importing it."""
-        assert self.options.entry is not None, "a training looks its architecture up"
-        return self.options.entry
-
-    @property
     def seed(self) -> int:
         """Known by now, even where chance has decided."""
         assert self.options.seed is not None
@@ -59,18 +53,18 @@ class Plan:
 
     def announce(self, folder: Path | None) -> None:
         """The first lines: what is trained, how, and where the files are."""
-        options, name, entry = self.options, self.options.architecture.name, self.entry
-        said = notice(name, stage_of(name, entry.distribution))
+        options, entry = self.options, self.options.known_entry
+        said = notice(entry.name, stage_of(entry.name, entry.distribution))
         if said is not None:
             log.warning(said)
         if options.architecture.unchecked:
             shared = _is_shared(self.architecture)
             but = ", but for those of the shared trainer" if shared else ""
             log.warning(
-                f"the values of the hypers of '{name}' are unchecked{but}: it has no {SCHEMA}"
+                f"the values of the hypers of '{entry.name}' are unchecked{but}: it has no {SCHEMA}"
             )
         if folder is not None:
-            log.info(f"Training {name} {entry.version} in {folder}, seed {self.seed}")
+            log.info(f"Training {entry.name} {entry.version} in {folder}, seed {self.seed}")
         start = self.start.describe()
         if start is not None:
             log.info(start)
@@ -92,7 +86,7 @@ class Plan:
         torch.manual_seed(self.seed)
         info = dataset_info(self.options, splits)
         model, trainer = self.start.make(self.options, self.architecture, info)
-        check_inputs_of(model, info.inputs)
+        check_inputs_of_training(model, info.inputs)
         info.statistics.forget_data()
         return model, trainer
 
@@ -126,11 +120,12 @@ def make_plan(options: TrainingOptions, restart: str | Path | None, allow_change
 
 def _check_names(options: TrainingOptions, architecture: Architecture) -> None:
     """Refuse hypers of the shared trainer where another one trains, and no schema has said so."""
-    entry, section = options.entry, options.complete["architecture"]
-    if entry is None or entry.schema is not None or _is_shared(architecture):
+    entry = options.known_entry
+    if entry.schema is not None or _is_shared(architecture):
         return
     # where a training starts from is read by mt train itself
-    faults = unread_hypers(entry, section, {"finetune": {"read_from": None}})
+    read_here = {"finetune": {"read_from": None}}
+    faults = unread_hypers(entry, options.complete["architecture"], read_here)
     raise_faults(faults, f"'{entry.name}', whose trainer is its own")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from mt_core.architectures import load_architecture
 from mt_core.loading import FINGERPRINTS, Splits
 from mt_core.options import TrainingOptions
-from mt_core.training.option_changes import Change, at_restart, changes
+from mt_core.training.option_changes import Change, changes
 from mt_core.training.run_folder import past_runs, read_options, run_checkpoints
 from mt_core.training.start_points import (
     ModelAndTrainer,
@@ -24,7 +24,7 @@ from mt_shared.contract import (
     read_checkpoint,
 )
 from mt_shared.errors import CheckpointError, OptionsError
-from mt_shared.options import HypersEntry, deep_merge, merge_hypers, read_yaml
+from mt_shared.options import deep_merge, merge_hypers, read_yaml
 
 
 @dataclass(frozen=True)
@@ -174,12 +174,11 @@ def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptio
     Hypers that an older version did not know had their defaults; a fine-tuned model has those of
     the model that it started from.
     """
-    entry = _entry(options)
     # a seed that nobody gave was drawn by chance then, and is not another one now
     if now["seed"] is None:
         now = now | {"seed": before.get("seed")}
     written = before.get("architecture") or {}
-    hypers = merge_hypers(entry, written)
+    hypers = merge_hypers(options.known_entry, written)
     section = written | {"model": hypers.model, "training": hypers.training}
     if options.finetune is not None:
         model = deep_merge(hypers.model, options.written_model)
@@ -190,13 +189,12 @@ def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptio
 def _refused(found: list[Change], options: TrainingOptions, allow_changes: bool) -> list[Change]:
     # what was asked for with --allow-changes is obeyed, but for what could only be ignored
     accepted = ("free", "on_request") if allow_changes else ("free",)
-    entry = _entry(options)
-    return [change for change in found if at_restart(change, entry) not in accepted]
+    entry = options.known_entry
+    return [change for change in found if change.at_restart(entry) not in accepted]
 
 
 def _differ(where: Path, refused: list[Change], options: TrainingOptions) -> OptionsError:
-    entry = _entry(options)
-    fixed = [change for change in refused if at_restart(change, entry) == "fixed"]
+    fixed = [change for change in refused if change.at_restart(options.known_entry) == "fixed"]
     listed = "\n".join(
         f"  {change}{' (cannot change)' if change in fixed else ''}" for change in refused
     )
@@ -208,8 +206,3 @@ def _differ(where: Path, refused: list[Change], options: TrainingOptions) -> Opt
     return OptionsError(
         f"the options differ from those of {where}:\n{listed}\nset them back, or {todo}"
     )
-
-
-def _entry(options: TrainingOptions) -> HypersEntry:
-    assert options.entry is not None, "a training looks its architecture up"
-    return options.entry

@@ -11,7 +11,7 @@ from mt_core.evaluation import (
     copy_result,
     model_from_checkpoint,
     save_model,
-    try_export,
+    try_compile,
 )
 from mt_core.training.old_validation import read_old_validation
 from mt_core.training.plan import Plan
@@ -20,6 +20,7 @@ from mt_core.training.summary import error_table, usage_lines
 from mt_core.training.trials import try_checkpoint, try_delivery
 from mt_shared.contract import DryRun, read_checkpoint
 from mt_shared.engine import trained_info
+from mt_shared.registry import ArchitectureEntry
 
 log = logging.getLogger("mt.train")
 
@@ -51,8 +52,8 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
         model, trainer = plan.make_model(splits)
         data = splits.for_training(model)
         # what could not be delivered is not trained; of a fit in one step nothing is there yet
-        if _has_epochs(plan):
-            try_export(model, whole=False)
+        if _has_epochs(plan.options.known_entry):
+            try_compile(model)
         trainer.train(model, plan.dtype, [plan.device], *data, folder)
         trainer.save_checkpoint(model, folder / "model.ckpt")
 
@@ -103,8 +104,8 @@ def dry_run(plan: Plan, origins: str) -> None:
         log.info("Dry run: everything is fine, nothing was written")
 
 
-def _has_epochs(plan: Plan) -> bool:
-    capabilities = plan.entry.capabilities
+def _has_epochs(entry: ArchitectureEntry) -> bool:
+    capabilities = entry.capabilities
     # who says nothing of it is taken for the usual, as by the suite
     return capabilities is None or capabilities["fit"] == "gradient"
 

@@ -5,7 +5,7 @@ makes the model and the trainer.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from mt_shared.contract import (
     Architecture,
     DatasetInfo,
     ModelInterface,
+    TargetInfo,
     TrainerInterface,
     read_checkpoint,
 )
 from mt_shared.data import target_info
 from mt_shared.engine import differences, inheritance_fault
 from mt_shared.errors import CheckpointError, OptionsError
-from mt_shared.options import deep_merge
+from mt_shared.options import TargetSpec, deep_merge
 
 ModelAndTrainer = tuple[ModelInterface[Any], TrainerInterface[Any]]
 
@@ -103,7 +104,7 @@ def read_other_model(options: TrainingOptions, architecture: Architecture) -> Ot
     # against what the user wrote alone: defaults may have changed since the model was made
     own = checkpoint["model_hypers"]
     wanted = deep_merge(own, options.written_model)
-    different = changes({"architecture.model": own}, {"architecture.model": wanted})
+    different = changes(*({"architecture": {"model": each}} for each in (own, wanted)))
     if different:
         raise OptionsError(
             f"the model of '{path}' ({FINETUNE}) keeps the hypers that it was made with, and the "
@@ -130,20 +131,23 @@ def _unit_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
     for unit in dict.fromkeys(spec.systems.length_unit or "" for spec in options.training_set):
         if unit != known.length_unit:
             yield f"it has lengths in '{known.length_unit}', the options in '{unit}'"
-    for name, target in options.targets.items():
-        info = target_info(target)
-        for field, ours, theirs in differences(info, known.targets.get(name, info)):
-            yield f"its target '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
+    yield from _other_fields("target", options.targets, known.targets)
 
 
 def _input_faults(options: TrainingOptions, known: DatasetInfo) -> Iterator[str]:
-    inputs = {name: target_info(each) for name, each in options.inputs.items()}
-    if set(inputs) != set(known.inputs):
-        ours, theirs = (", ".join(names) or "no inputs" for names in (inputs, known.inputs))
+    if set(options.inputs) != set(known.inputs):
+        ours, theirs = (", ".join(names) or "no inputs" for names in (options.inputs, known.inputs))
         yield f"it was made to read {theirs}, and the options give {ours} (extra_data)"
-    for name in set(inputs) & set(known.inputs):
-        for field, ours, theirs in differences(inputs[name], known.inputs[name]):
-            yield f"its input '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
+    yield from _other_fields("input", options.inputs, known.inputs)
+
+
+def _other_fields(
+    kind: str, given: Mapping[str, TargetSpec], known: Mapping[str, TargetInfo]
+) -> Iterator[str]:
+    """Where a target or an input that both have is not the same."""
+    for name in [name for name in given if name in known]:
+        for field, ours, theirs in differences(target_info(given[name]), known[name]):
+            yield f"its {kind} '{name}' has the {field} {theirs!r}, that of the options {ours!r}"
 
 
 def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from mt_shared.data import (
     species_of,
 )
 from mt_shared.engine import fit_composition
+from mt_shared.options import STANDARD_INPUTS
 from mt_shared.tables import columns
 
 if TYPE_CHECKING:
@@ -128,6 +129,14 @@ def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -
         f"The model is {model}; to use it",
         f'  in ASE:    atoms.calc = metatomic_ase.MetatomicCalculator("{model}"{chosen}{folder})',
     ]
+    # where a structure has none, ASE takes it as neutral, and as a singlet, without a word
+    asked = [
+        f'atoms.info["{name}"]'
+        for name, each in info.inputs.items()
+        if each.sample_kind == "system" and name in STANDARD_INPUTS
+    ]
+    if asked:
+        lines.append(f"             # the model reads {' and '.join(asked)}: set what is meant")
     # the other engines know no variants: they ask for the plain energy, which is not there
     if not variant:
         types = " ".join(str(number) for number in info.atomic_types)

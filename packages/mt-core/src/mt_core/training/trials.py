@@ -6,15 +6,16 @@ After a training it would be too late to learn that one of them fails.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
-from mt_core.evaluation import torchscript_cause, try_export
+from mt_core.evaluation import explained, try_export
 from mt_core.loading import Splits
 from mt_core.training.summary import model_errors
 from mt_shared.contract import (
@@ -25,10 +26,8 @@ from mt_shared.contract import (
     read_checkpoint,
 )
 from mt_shared.engine import trained_info
-from mt_shared.errors import ArchitectureError, UserError, is_out_of_memory
+from mt_shared.errors import ArchitectureError, UserError
 from mt_shared.registry import place_in_source
-
-Loaded = TypeVar("Loaded")
 
 
 def try_delivery(model: ModelInterface[Any], splits: Splits) -> None:
@@ -39,20 +38,9 @@ def try_delivery(model: ModelInterface[Any], splits: Splits) -> None:
     # as they load it, but that extensions are there already
     exported = torch.jit.load(io.BytesIO(try_export(model)))
     sets = [data.subset(np.arange(1)) for data in splits.datasets["training"] if len(data)]
-    try:
-        model_errors(
-            exported, Splits({"training": sets}, {}), trained_info(model.dataset_info, sets)
-        )
-    except UserError:
-        raise
-    # TorchScript's errors have no class in common
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise
-        raise ArchitectureError(
-            "the model is exported, and fails where an engine would call it:\n"
-            f"{torchscript_cause(model, error)}"
-        ) from error
+    info = trained_info(model.dataset_info, sets)
+    with explained(model, "the model is exported, and fails where an engine would call it:"):
+        model_errors(exported, Splits({"training": sets}, {}), info)
 
 
 def try_checkpoint(model: ModelInterface[Any], trainer: TrainerInterface[Any] | None) -> None:
@@ -62,51 +50,45 @@ def try_checkpoint(model: ModelInterface[Any], trainer: TrainerInterface[Any] | 
     :raises ArchitectureError: names the method that fails and the line of the author's source, or
         what comes back otherwise than it was
     """
+    model_class = type(model)
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.ckpt")
-        if trainer is None:
-            _call(type(model), "save_checkpoint", "", lambda: model.save_checkpoint(path))
-        else:
-            save = trainer.save_checkpoint
-            _call(type(trainer), "save_checkpoint", "", lambda: save(model, path))
+        writer = model_class if trainer is None else type(trainer)
+        with _told(writer, "save_checkpoint"):
+            if trainer is None:
+                model.save_checkpoint(path)
+            else:
+                trainer.save_checkpoint(model, path)
         if not path.is_file():
-            writer = type(model if trainer is None else trainer).__name__
-            raise ArchitectureError(f"save_checkpoint of {writer} has written no file")
-        restarted = _loaded(type(model), path, "restart")
-        changes = _differences(restarted, model)
+            raise ArchitectureError(f"save_checkpoint of {writer.__name__} has written no file")
+        loaded = {}
+        for context in ("restart", "export"):
+            with _told(model_class, "load_checkpoint", context):
+                # read again for each: loading may change what it is given
+                checkpoint = model_class.upgrade_checkpoint(read_checkpoint(path))
+                loaded[context] = model_class.load_checkpoint(checkpoint, context)
+        changes = _differences(loaded["restart"], model)
         if changes:
             raise ArchitectureError(
-                f"load_checkpoint of {type(model).__name__} for 'restart' gives another model than "
+                f"load_checkpoint of {model_class.__name__} for 'restart' gives another model than "
                 f"the one that was saved: {'; '.join(changes[:3])}"
             )
-        _loaded(type(model), path, "export")
         if trainer is not None:
-            made, hypers = type(trainer), trainer.hypers
-
-            def load() -> TrainerInterface[Any]:
-                checkpoint = type(model).upgrade_checkpoint(read_checkpoint(path))
-                check_keys(checkpoint, TrainingCheckpoint, f"save_checkpoint of {made.__name__}")
-                return made.load_checkpoint(made.upgrade_checkpoint(checkpoint), hypers, "restart")
-
-            _call(made, "load_checkpoint", " for 'restart'", load)
+            trainer_class = type(trainer)
+            with _told(trainer_class, "load_checkpoint", "restart"):
+                checkpoint = model_class.upgrade_checkpoint(read_checkpoint(path))
+                check_keys(checkpoint, TrainingCheckpoint, f"save_checkpoint of {writer.__name__}")
+                checkpoint = trainer_class.upgrade_checkpoint(checkpoint)
+                trainer_class.load_checkpoint(checkpoint, trainer.hypers, "restart")
 
 
-def _loaded(
-    model_class: type[ModelInterface[Any]], path: Path, context: str
-) -> ModelInterface[Any]:
-    def load() -> ModelInterface[Any]:
-        # read again for each context: loading may change what it is given
-        checkpoint = model_class.upgrade_checkpoint(read_checkpoint(path))
-        return model_class.load_checkpoint(checkpoint, context)
-
-    return _call(model_class, "load_checkpoint", f" for '{context}'", load)
-
-
-def _call(owner: type, method: str, when: str, action: Callable[[], Loaded]) -> Loaded:
-    """Call a method of an architecture's class; what fails is told with its place."""
+@contextmanager
+def _told(owner: type, method: str, context: str | None = None) -> Iterator[None]:
+    """Tell what fails in a method of an architecture's class, with its place."""
+    when = "" if context is None else f" for '{context}'"
     what = f"the checkpoint does not come back: {method} of {owner.__name__}{when} failed"
     try:
-        return action()
+        yield
     except UserError as error:
         raise ArchitectureError(f"{what}: {error}") from error
     # whatever an author's code raises is told as that code's fault

@@ -51,8 +51,8 @@ class SoapFeatures(torch.nn.Module):
         ``vectors`` (E, 3) point from ``centers`` (E) to ``neighbors`` (E), in any order; species
         (A) counts from zero.
         """
-        # The network has layers for each species. Numbers of atoms are sorted here, rather than
-        # the descriptors, which are most of the numbers.
+        # The network has layers for each species. To sort the indices of edges before the
+        # descriptors are made costs less than to sort the descriptors, which are much larger.
         order, slot, counts = sort_by_species(species, self.num_species)
         descriptors = self.descriptor(vectors, slot[centers], slot[neighbors], species[order])
         return self.network(descriptors, counts)[slot]
