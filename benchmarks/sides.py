@@ -64,13 +64,14 @@ class Side:
     """An environment, given by its interpreter, and the command that it provides.
 
     :param command: the installed script, which lies beside the interpreter
-    :param threads: of OpenMP, in all processes that are started here
+    :param threads: of OpenMP, in all processes that are started here; None: the environment asks
+        for none
     """
 
     name: str
     python: Path
     command: str
-    threads: int
+    threads: int | None
 
     def call(self, arguments: Sequence[str], folder: Path) -> Output:
         """Run the command as a user does."""
@@ -122,9 +123,14 @@ class Side:
 
     def _run(self, command: list[str], folder: Path) -> Output:
         folder.mkdir(parents=True, exist_ok=True)
-        # nothing of another Python
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        # nothing of another Python, and threads as they are wanted here
+        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith("PYTHON") and key not in names
+        }
+        threads = {} if self.threads is None else dict.fromkeys(names, str(self.threads))
         lines: list[tuple[float, str]] = []
         started = time.monotonic()
         with subprocess.Popen(
@@ -168,15 +174,15 @@ def run_benchmark(
     parser: argparse.ArgumentParser,
     measure: Callable[[argparse.Namespace, Path], str],
     argv: list[str] | None = None,
-    threads: int = 2,
+    threads: int | None = 2,
 ) -> None:
     """Parse a command line, measure, and print what comes of it.
 
     :param measure: given the arguments and a folder for all files, returns text for the terminal
+    :param threads: by default; None: as each program chooses by itself
     """
-    parser.add_argument(
-        "--threads", type=int, default=threads, help="of OpenMP (default: %(default)s)"
-    )
+    told = "as each chooses" if threads is None else "%(default)s"
+    parser.add_argument("--threads", type=int, default=threads, help=f"of OpenMP (default: {told})")
     parser.add_argument("--folder", type=Path, help="a new folder to keep all files of the runs in")
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as temporary:

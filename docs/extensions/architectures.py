@@ -156,6 +156,8 @@ def hyper_sections(entry: ArchitectureEntry) -> list[str]:
         bare = hyper.is_section or hyper.default is UNSET
         default = "" if bare else f"`{dump_inline(hyper.default)}`"
         meaning = hyper.description.replace("*", "\\*")
+        if hyper.unit:
+            meaning = f"{meaning} In `length_unit` of the data; the default is in angstrom."
         key, restart = f"`{'.'.join(hyper.path[1:])}`", hyper.at_restart.replace("_", " ")
         cells = [key, hyper.kind, hyper.bounds, default, restart, meaning]
         sections.setdefault(heading, []).append(cells)

@@ -335,6 +335,42 @@ class TestPrediction:
         expected = 3.0 * values(model)["energy"] + torch.tensor(sums).unsqueeze(1)
         torch.testing.assert_close(predictions(model)["energy"], expected)
 
+    def test_large_energies_keep_their_digits_in_systems_of_float64(self):
+        """The author's network stays in float32; engines give its dtype, and get it back."""
+        model = make().to(torch.float32)
+        per_atom = -535_000.0
+        set_baseline(model, "energy", Normalization(np.full((2, 1), per_atom), scale=3.0))
+        systems = systems_from(crystals().structures, dtype=torch.float64)
+        add_neighbor_lists(systems, Pairs.lists, "angstrom")
+        found = forward(model, systems)["energy"]
+        raw = 3.0 * values(model, (0, 1, 2, 3))["energy"].double()
+        counts = torch.tensor([[len(system)] for system in systems])
+        torch.testing.assert_close(found, raw + per_atom * counts, rtol=0, atol=1e-5)
+        in_single = [system.to(torch.float32) for system in systems]
+        torch.testing.assert_close(forward(model, in_single)["energy"], found.float())
+
+    def test_the_composition_of_a_mean_is_a_mean_over_atoms(self):
+        class Means(Pairs):
+            def forward(self, systems, outputs, selected_atoms=None):
+                return {name: _by_size(each, systems) for name, each in super().forward(
+                    systems, outputs, selected_atoms).items()}  # fmt: skip
+
+        info = replace(INFO, targets={"mtt::gap": TargetInfo(extensive=False)})
+        model, dataset = make(Means, info), crystals().subset([2, 0, 3])
+        set_baseline(model, "mtt::gap", COMPOSITION)
+        types = np.split(dataset.structures.types, dataset.structures.offsets[1:-1])
+        means = [[np.mean([BY_TYPE[number] for number in each])] for each in types]
+        dataset.labels["mtt::gap"] = TargetLabels(np.array(means))
+        # what is left of labels that the composition explains is nothing, in training ...
+        batch = store_for(model, [dataset], info, torch.float64).batch(torch.arange(3))
+        torch.testing.assert_close(batch.targets["mtt::gap"].values, torch.zeros(3, 1).double())
+        raw = model.values(batch.graph, ["mtt::gap"])["mtt::gap"]
+        # ... and what is exported adds it to what was trained
+        systems = systems_from(dataset.structures)
+        add_neighbor_lists(systems, Pairs.lists, "angstrom")
+        found = forward(model, systems)["mtt::gap"]
+        torch.testing.assert_close(found, 3.0 * raw + torch.tensor(means))
+
     def test_selected_atoms_have_their_own_composition(self):
         model = make()
         set_baseline(model, "energy", COMPOSITION)
@@ -345,6 +381,15 @@ class TestPrediction:
         chosen = [int(systems[0].types[1]), int(systems[1].types[3])]
         added = torch.tensor([[BY_TYPE[number]] for number in chosen], dtype=torch.float64)
         torch.testing.assert_close(found, 3.0 * raw + added)
+
+    def test_atoms_in_one_place_are_refused(self):
+        """As an engine would find them in the exported model: in silence, all would be NaN."""
+        structures = crystals().subset([1]).structures
+        structures.positions[1] = structures.positions[0]
+        systems = systems_from(structures)
+        add_neighbor_lists(systems, Pairs.lists, "angstrom")
+        with pytest.raises(ValueError, match="two atoms are in one place"):
+            forward(make(), systems)
 
     def test_an_export_leaves_the_model_alone(self):
         model = make().train()
@@ -568,3 +613,12 @@ class TestUpgrades:
 
         with pytest.raises(CheckpointError, match=r"state_dict\(\)"):
             adapted_class(Stateless).upgrade_checkpoint(make().get_checkpoint())
+
+
+def _by_size(result: TensorMap, systems) -> TensorMap:
+    """Sums of structures made means."""
+    sizes = torch.tensor([[len(system)] for system in systems])
+    block = result.block()
+    return TensorMap(
+        result.keys, [TensorBlock(block.values / sizes, block.samples, [], block.properties)]
+    )

@@ -114,6 +114,7 @@ def test_what_the_engine_lets_change():
         "log_mae",
         "checkpoint_interval",
         "num_workers",
+        "on_divergence",
     }
     # what is in the model by the time of the first step
     assert fixed == {"atomic_baseline", "scale_targets", "fixed_scaling_weights", "finetune"}

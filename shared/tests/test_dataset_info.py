@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,3 +155,58 @@ def test_of_many_structures_a_thousand_are_counted(monkeypatch):
     monkeypatch.setattr("mt_shared.data.statistics.MAX_STRUCTURES", 5)
     halves = [dataset_of([short, long] * 3), dataset_of([short, long] * 2)]
     assert training_statistics(halves).mean_num_neighbors(2.0) == 1.0
+
+
+# ---- how a target is compared
+
+
+GAP = TargetInfo(unit="eV", extensive=False)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_mean", "by_atom"),
+    [
+        (ENERGY, False, True),
+        (GAP, True, False),
+        (replace(ENERGY, per_structure=True), False, False),
+        (VELOCITY, False, False),
+    ],
+)
+def test_what_is_compared_by_atom(target, is_mean, by_atom):
+    assert (target.is_mean, target.by_atom) == (is_mean, by_atom)
+    assert TargetInfo.from_dict(target.to_dict()) == target
+
+
+def test_a_sum_and_a_mean_have_no_union():
+    with pytest.raises(DataError, match="described in two ways"):
+        GAP.union(replace(GAP, extensive=True), "mtt::gap")
+
+
+def test_how_values_are_compared_is_no_other_kind_of_target():
+    assert GAP.kind == replace(GAP, per_structure=True).kind
+    assert replace(GAP, per_structure=True).union(GAP, "mtt::gap").per_structure
+
+
+def test_targets_of_older_checkpoints_are_sums():
+    old = {
+        "quantity": "energy",
+        "unit": "eV",
+        "sample_kind": "system",
+        "type": "scalar",
+        "num_subtargets": 1,
+        "gradients": ["positions"],
+        "description": "",
+    }
+    assert TargetInfo.from_dict(old) == ENERGY
+    # and older versions read those of today
+    assert ENERGY.to_dict() == old
+
+
+def test_the_largest_batch_is_remembered(training):
+    made = info(statistics=training_statistics(training))
+    made.statistics.largest_batch = 64
+    values = made.to_dict()
+    assert DatasetInfo.from_dict(values).statistics.largest_batch == 64
+    del values["statistics"]["largest_batch"]
+    assert DatasetInfo.from_dict(values).statistics.largest_batch == 0
+    assert Statistics.from_dict(Statistics(largest_batch=3).to_dict()).largest_batch == 3

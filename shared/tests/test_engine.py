@@ -3,6 +3,7 @@
 import math
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -21,10 +22,11 @@ from mt_shared.data import (
     build_store,
     cut_batches,
     epoch_batches,
+    largest_batch,
     offsets_from_counts,
     opposite_edges,
 )
-from mt_shared.engine import fit_composition, fit_scale, fixed_composition
+from mt_shared.engine import fit_composition, fixed_composition
 from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.loss import Loss, loss_terms
 from mt_shared.engine.metrics import EpochErrors, ErrorSums, Metric, metrics_of, selection_metric
@@ -149,6 +151,12 @@ class TestSampling:
         batches = cut_batches(torch.arange(6), sizes, 99, max_atoms=8)
         assert [batch.tolist() for batch in batches] == [[0, 1], [2], [3], [4, 5]]
 
+    def test_what_a_batch_may_hold_at_most(self):
+        sizes = torch.tensor([5, 3, 4, 9, 1, 2])
+        assert largest_batch(sizes, 2, None) == 14
+        assert largest_batch(sizes, 99, None) == 24
+        assert largest_batch(sizes, 2, max_atoms=8) == 8
+
 
 class TestBaselines:
     def test_composition_is_learnt_exactly(self):
@@ -183,21 +191,6 @@ class TestBaselines:
     def test_a_baseline_for_an_absent_element_is_refused(self):
         with pytest.raises(OptionsError, match=r"atomic types \[7\]"):
             fixed_composition({7: 1.0}, (1, 6, 8))
-
-    def test_scale_is_that_of_the_forces_where_there_are_any(self):
-        dataset = water_like()
-        labels = dataset.labels["energy"]
-        expected = np.sqrt(np.mean(labels.gradients["positions"] ** 2))
-        found = fit_scale(labels, labels.values, dataset.structures, ENERGY)
-        assert found == pytest.approx(expected)
-
-    def test_labels_that_the_composition_explains_leave_nothing_to_the_model(self):
-        structures, nothing = water_like().structures, np.zeros((3, 1))
-        assert 0 < fit_scale(TargetLabels(nothing), nothing, structures, ENERGY) < 1e-6
-
-    def test_a_target_without_labels_has_scale_one(self):
-        structures, missing = water_like().structures, np.full((3, 1), np.nan)
-        assert fit_scale(TargetLabels(missing), missing, structures, ENERGY) == 1
 
 
 def perfect_but(batch, value_error: float, force_error: float) -> dict[str, Prediction]:
@@ -236,7 +229,8 @@ class TestLoss:
 
     def test_per_structure_targets_are_not_divided(self):
         batch = store_of(water_like()).batch(torch.arange(3))
-        loss = Loss(loss_terms("mse", INFO.targets, ("energy",)))
+        whole = {"energy": replace(INFO.targets["energy"], per_structure=True)}
+        loss = Loss(loss_terms("mse", whole))
         assert float(loss(perfect_but(batch, 1.0, 0.0), batch)) == pytest.approx(1.0)
 
     def test_missing_labels_are_masked(self):
@@ -303,7 +297,7 @@ class TestMetrics:
         errors.update(perfect_but(batch, np.nan, 0.5), batch)
         results = errors.results()
         assert results["energy RMSE"] == np.inf
-        assert selection_metric("rmse_prod", results) == np.inf
+        assert selection_metric("rmse_prod", results, errors.metrics) == np.inf
 
     def test_arrays_give_what_tensors_give(self):
         """Energies by atom, the stress by volume where there is one, labels that are missing."""
@@ -330,10 +324,32 @@ class TestMetrics:
         assert (errors.number, errors.mae) == (9, pytest.approx(1e3 / 4))
 
     def test_halving_either_error_counts_the_same(self):
-        halved_energy = {"energy RMSE": 1.0, "forces RMSE": 100.0, "energy MAE": 9.0}
-        halved_forces = {"energy RMSE": 2.0, "forces RMSE": 50.0, "energy MAE": 9.0}
-        assert selection_metric("rmse_prod", halved_energy) == 100.0
-        assert selection_metric("rmse_prod", halved_forces) == 100.0
+        halved_energy = {"energy RMSE": 1.0, "forces RMSE": 100.0}
+        halved_forces = {"energy RMSE": 2.0, "forces RMSE": 50.0}
+        metrics = metrics_of(INFO.targets, "angstrom")
+        assert selection_metric("rmse_prod", halved_energy, metrics) == 100.0
+        assert selection_metric("rmse_prod", halved_forces, metrics) == 100.0
+
+    def test_errors_of_the_size_of_rounding_choose_no_model(self):
+        """Such as those of forces that are zero by symmetry."""
+        metrics = metrics_of(INFO.targets, "angstrom")
+        better = {"energy RMSE": 1.0, "forces RMSE": 2e-13}
+        worse = {"energy RMSE": 2.0, "forces RMSE": 1e-14}
+        of_better, of_worse = (
+            selection_metric("rmse_prod", results, metrics) for results in (better, worse)
+        )
+        assert of_better < of_worse
+
+    @pytest.mark.parametrize("kind", ["rmse_prod", "mae_prod"])
+    def test_without_labels_no_model_is_better(self, kind):
+        """The product of nothing would be 1, and the first epoch the best."""
+        nothing = {
+            f"{name} {kind[:4].removesuffix('_').upper()}": np.nan for name in ("energy", "forces")
+        }
+        assert np.isnan(selection_metric(kind, nothing, metrics_of(INFO.targets, "angstrom")))
+
+    def test_a_loss_of_nan_is_not_the_best(self):
+        assert selection_metric("loss", {"loss": np.nan}, []) == np.inf
 
 
 def test_a_dry_run_stops_where_the_loss_is_not_finite():
@@ -369,6 +385,16 @@ class TestProgressBar:
         shown = os.read(terminal, 65536).decode()
         assert "2/3" in shown
         assert "loss 5.00e-01, val 2.50e-01" in shown
+
+    def test_a_narrow_terminal_shows_the_losses_whole(self, tmp_path):
+        terminal, end = pty.openpty()
+        program = [sys.executable, "-c", self.PROGRAM]
+        narrow = {**os.environ, "COLUMNS": "48", "LINES": "24"}
+        subprocess.run(program, stderr=end, check=True, timeout=60, cwd=tmp_path, env=narrow)
+        assert select.select([terminal], [], [], 10)[0], "nothing was shown"
+        lines = re.split(r"[\r\n]", os.read(terminal, 65536).decode())
+        assert any("2/3, loss 5.00e-01, val 2.50e-01" in line for line in lines)
+        assert max(len(line.replace("\x1b[A", "")) for line in lines) <= 48
 
     def test_a_file_gets_no_bar(self, tmp_path):
         program = [sys.executable, "-c", self.PROGRAM]

@@ -10,6 +10,7 @@ from mt_shared.options import (
     engine_defaults,
     find_faults,
     resolve_hypers,
+    usual_names,
 )
 from mt_shared.options.hypers import ENGINE_URN, engine_schema, engine_schemas
 
@@ -274,7 +275,7 @@ def test_hypers_name_targets_of_the_data(training, message):
         ({"distributed_port": 1}, "distributed_port: 1 is refused"),
         ({"scheduler": {"factor": 0.3}}, "scheduler.factor: 0.3 is refused: only the schedule"),
         ({"scheduler": {"type": "plateu"}}, "did you mean 'plateau'?"),
-        ({"optimizer": "sgd"}, "optimizer: found 'sgd', expected 'adam' or 'adamw'"),
+        ({"optimizer": "sgd"}, "optimizer: found 'sgd', expected 'adamw' or 'adam'"),
         ({"atomic_baseline": {"energy": {"Xx": 1.0}}}, "energy.Xx: found 'Xx', expected an atomic"),
         ({"atomic_baseline": {"energy": {"6": 1.0, "C": 1.0}}}, "the element is named twice"),
         ({"loss": "mes"}, "loss: found 'mes', expected a loss"),
@@ -306,8 +307,29 @@ def test_right_values_pass(training):
 
 def test_engine_defaults_and_schema_name_the_same_hypers():
     schema = engine_schema()
-    assert set(engine_defaults()) == set(schema["properties"])
+    # but for other names of the same ones
+    names = {name for name, each in schema["properties"].items() if "sameAs" not in each}
+    assert set(engine_defaults()) == names
     assert find_faults(engine_defaults(), schema, engine_schemas()) == []
+
+
+@pytest.mark.parametrize("schema", [None, {"properties": {"training": {"$ref": ENGINE_URN}}}])
+def test_another_name_becomes_the_usual_one_where_the_engine_may_train(schema):
+    entry = SimpleNamespace(name="toy", default_hypers={}, schema=schema)
+    section = {"training": {"grad_clip_norm": 2.0, "fixed_composition_weights": {"energy": 1.0}}}
+    found, renamed = usual_names(entry, section)
+    assert found["training"] == {"gradient_clip_norm": 2.0, "atomic_baseline": {"energy": 1.0}}
+    assert renamed["training", "grad_clip_norm"] == ("training", "gradient_clip_norm")
+
+
+def test_a_hyper_of_an_architecture_is_no_other_name_of_the_engine_s():
+    section = {"training": {"gradient_clipping": True}}
+    own = {"properties": {"gradient_clipping": {"type": "boolean"}}}
+    for entry in (
+        SimpleNamespace(name="toy", default_hypers={}, schema={"properties": {"training": own}}),
+        SimpleNamespace(name="toy", default_hypers=section, schema=None),
+    ):
+        assert usual_names(entry, section) == (section, {})
 
 
 def test_every_engine_hyper_is_described():

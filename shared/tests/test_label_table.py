@@ -102,6 +102,21 @@ def test_the_text_fits_a_terminal():
     assert "training" in text and "validation" in text and "found" in text
 
 
+def test_names_that_leave_no_room_for_numbers_stay_whole():
+    """Cut to the width of the table, the two would be one."""
+    name = "mtt::" + "a_long_name_" * 8
+    dataset = make_dataset([1.0, 2.0])
+    for end in ("first", "second"):
+        dataset.labels[name + end] = dataset.labels["energy"]
+        dataset.status[name + end, "values"] = dataset.status["energy", "values"]
+    lines = label_table({"training": [dataset]}).format().splitlines()
+    for end in ("first", "second"):
+        at = lines.index(f"  {name}{end} (eV)")
+        assert lines[at + 1].split()[:3] == ["2", "0", "0"]
+        assert len(lines[at + 1]) <= 100
+    assert any(line.split()[:3] == ["energy", "(eV)", "2"] for line in lines)
+
+
 def test_equal_structures_are_counted_within_and_across_splits():
     dataset = make_dataset([1.0, 2.0, 3.0, 4.0])
     splits = {"training": [dataset.subset([0, 1, 1])], "test": [dataset.subset([1, 3])]}

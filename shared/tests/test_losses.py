@@ -289,7 +289,7 @@ def test_settings_stand_beside_the_keys_of_the_engine():
 def test_terms_are_made_of_it_with_its_settings(install):
     install()
     spec = {"energy": {"weight": 0.5, "forces": {"type": "charbonnier", "epsilon": 2.0}}}
-    energy, forces = loss_terms(spec, {"energy": ENERGY}, ())
+    energy, forces = loss_terms(spec, {"energy": ENERGY})
     assert (energy.weight, forces.weight) == (0.5, 1.0)
     error = torch.tensor([[0.0, 1.5, -3.0]])
     expected = ((error**2 + 4) ** 0.5 - 2).mean()

@@ -203,6 +203,16 @@ class TestEnergies:
         script = torch.jit.script(model)
         torch.testing.assert_close(energies_of(model, network=script), energies_of(model))
 
+    @pytest.mark.parametrize("scripted", [False, True])
+    def test_atoms_in_one_place_are_refused(self, scripted):
+        """Here the energy is finite, and its derivative is not: nobody would see it."""
+        model = make(Springs)
+        frame = molecule("H2O")
+        frame.positions[2] = frame.positions[1]
+        network = torch.jit.script(model) if scripted else model
+        with pytest.raises((ValueError, torch.jit.Error), match="two atoms are in one place"):
+            network([system_of(model, frame)], {"energy": ModelOutput()}, None)
+
     @pytest.mark.parametrize("cls", [Springs, Whole, Featured])
     def test_forces_and_stress_are_there_in_training(self, cls):
         gradients = predict(make(cls), random_batch(), training=True)["energy"].gradients

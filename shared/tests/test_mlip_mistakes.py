@@ -82,6 +82,7 @@ def test_features_of_another_shape(shape):
 
 class OfTheGeneralKind(BaseModel):
     __checkpoint_version__ = 1
+    __supported_dtypes__ = (torch.float32,)
     __default_metadata__ = ModelMetadata()
 
     def __init__(self, result):

@@ -134,13 +134,15 @@ def test_refused_yaml_names_the_place(text, message):
 
 
 def test_unreadable_files_are_named(tmp_path):
-    with pytest.raises(OptionsError, match=r"nowhere.yaml: there is no such file"):
+    with pytest.raises(OptionsError, match=r"there is no file '.*nowhere.yaml'"):
         read_yaml(tmp_path / "nowhere.yaml")
-    with pytest.raises(OptionsError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(
+        OptionsError, match=r"is a folder: name a file in it; expected text in YAML"
+    ):
         read_yaml(tmp_path)
     binary = tmp_path / "model.pt"
     binary.write_bytes(b"\x80\xff\xfe")
-    with pytest.raises(OptionsError, match=r"model.pt: is not a text file"):
+    with pytest.raises(OptionsError, match=r"model.pt', line 1: no text in UTF-8"):
         read_yaml(binary)
 
 

@@ -499,6 +499,47 @@ def test_a_stress_of_nan_says_nothing_where_there_is_no_volume(tmp_path, require
     np.testing.assert_allclose(batch_of(dataset).volumes, [VOLUME, VOLUME, np.nan, np.nan])
 
 
+MIXED = [("T T T", CELL), ("T T F", CELL), ("T F F", CELL), ("F F F", None)]
+
+
+@pytest.mark.parametrize("kind", ["stress", "virial"])
+@pytest.mark.parametrize("required", [True, False])
+def test_a_stress_of_nan_is_none_in_what_is_not_bulk_and_it_is_said(tmp_path, kind, required):
+    """As metatrain's users write it: a slab may have one here, and need not."""
+    nan = " ".join(["nan"] * 9)
+    texts = [frame_text(pbc, STRESS if pbc == "T T T" else nan, cell, kind) for pbc, cell in MIXED]
+    dataset = read_strain(tmp_path, *texts, required=required, kind=kind)
+    assert dataset.status["energy", "strain"].tolist() == [FOUND] + 3 * [IMPOSSIBLE]
+    (note,) = dataset.notes
+    assert "not periodic in all directions, have NaN or nothing" in note and "frame 1" in note
+
+
+@pytest.mark.parametrize("kind", ["stress", "virial"])
+def test_a_stress_of_nan_in_bulk_is_refused(tmp_path, kind):
+    nan = frame_text("T T T", " ".join(["nan"] * 9), key=kind)
+    with pytest.raises(DataError, match=r"frame 1 .* is NaN or infinite"):
+        read_strain(tmp_path, frame_text("T T T", key=kind), nan, kind=kind)
+
+
+def test_a_stress_that_is_nan_in_part_is_no_way_to_say_that_there_is_none(tmp_path):
+    part = frame_text("T T F", "nan 0 0 0 nan 0 0 0 nan")
+    with pytest.raises(DataError, match=r"frame 1 .* is NaN or infinite"):
+        read_strain(tmp_path, frame_text("T T T"), part)
+
+
+def test_clusters_may_lack_the_virial_that_bulk_has_and_slabs_may_not(tmp_path):
+    without = [frame_text(pbc, cell=cell, key="other") for pbc, cell in MIXED[2:]]
+    texts = [frame_text("T T T", key="virial"), without[1]]
+    dataset = read_strain(tmp_path, *texts, kind="virial")
+    assert dataset.status["energy", "strain"].tolist() == [FOUND, IMPOSSIBLE]
+    assert "NaN or nothing for the energy virial, frame 1" in dataset.notes[0]
+    with pytest.raises(DataError, match=r"frame 1 .*'virial' of .* is missing"):
+        read_strain(tmp_path, texts[0], without[0], kind="virial")
+    # where none has it, the key is wrong
+    with pytest.raises(DataError, match=r"frame 0 .*'virial' of .* is missing"):
+        read_strain(tmp_path, without[1], kind="virial")
+
+
 # Labels that are refused
 
 
@@ -638,9 +679,15 @@ BAD_FILES = {
     "too many atoms": (GOOD_FRAME + "H 0 0 2\n", "line 5 is 'H 0 0 2', expected the number"),
     "no atoms": (GOOD_FRAME + "0\nenergy=1.0\n", "frame 1 .*has no atoms"),
     "no xyz at all": ("hello world\n", "expected the number of atoms"),
-    "blank lines only": ("\n\n", "holds no structures"),
+    "blank lines only": ("\n\n", "is empty; expected extended xyz"),
     "a word for a number": (GOOD_FRAME.replace("0 0 1", "0 0 one"), "line 4 .*no number"),
     "no such element": (GOOD_FRAME.replace("H 0 0 1", "Qq 0 0 1"), "line 4 .*element 'Qq'"),
+    "a ghost": (GOOD_FRAME.replace("H 0 0 1", "X 0 0 1"), "atom 1 has .* number 0 .X, a ghost"),
+    "a ghost by its number": (
+        "1\nProperties=Z:I:1:pos:R:3\n0 0 0 0\n",
+        "frame 0 .*atom 0 has the atomic number 0",
+    ),
+    "no element at all": ("1\nProperties=Z:I:1:pos:R:3\n119 0 0 0\n", "atomic number 119"),
     "position nan": (GOOD_FRAME.replace("0 0 1", "0 0 nan"), "position of atom 1 .*finite"),
     "flat cell": ('1\nLattice="1 0 0 0 1 0 1 1 0"\nH 0 0 0\n', "pbc T T T.*without volume"),
     "pbc without cell": ('1\npbc="T F F"\nH 0 0 0\n', "pbc T F F.*without volume"),
@@ -673,14 +720,14 @@ def test_an_empty_file(tmp_path):
 
 
 def test_a_folder_instead_of_a_file(tmp_path):
-    with pytest.raises(DataError, match="is no file"):
+    with pytest.raises(DataError, match="is a folder: name a file in it"):
         read_dataset(spec_of(tmp_path))
 
 
 def test_a_binary_file_named_xyz(tmp_path):
     path = tmp_path / "bad.xyz"
     path.write_bytes(b"\x80\x81\xff\x00")
-    with pytest.raises(DataError, match="is no text"):
+    with pytest.raises(DataError, match="is a binary file of an unknown kind"):
         read_dataset(spec_of(path))
 
 

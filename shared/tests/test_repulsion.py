@@ -33,6 +33,7 @@ class Nothing(BaseModel):
     """A model without a network: all that it predicts are its baselines."""
 
     __default_metadata__ = ModelMetadata()
+    __supported_dtypes__ = (torch.float64,)
 
     def __init__(self, hypers, dataset_info, cutoff=CUTOFF):
         super().__init__(hypers, dataset_info, cutoff, zbl=hypers["zbl"])

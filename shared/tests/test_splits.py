@@ -122,7 +122,7 @@ FAULTS = {
     "twice": ({"test": [1, 1]}, "the index 1 is there more than once"),
     "overlap": ({"validation": [0, 1], "test": [1, 2]}, "1 indices are in the validation set"),
     "overlap with training": ({"training": [0, 1], "test": [1]}, "training set and in the test"),
-    "no file": ({"test": "nowhere.txt"}, "'nowhere.txt' cannot be read"),
+    "no file": ({"test": "nowhere.txt"}, "there is no file of indices 'nowhere.txt'"),
 }
 
 

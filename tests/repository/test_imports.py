@@ -28,7 +28,7 @@ BROUGHT_BY = {
 # a module at the top
 FLOORS = {
     "mt_shared": (
-        *("errors", "tables", "entry_points", "options", "registry"),
+        *("errors", "tables", "threads", "user_files", "entry_points", "options", "registry"),
         *("contract", "data", "model", "engine", "mlip"),
     ),
     "mt_core": (
@@ -50,7 +50,15 @@ FLOORS = {
 TOP, BOTTOM = {"__init__", "__main__"}, {"__about__"}
 # what `mt list`, `describe`, `new`, `doctor` load; nothing heavy is imported when these are
 QUICK = {
-    "mt_shared": {"errors", "tables", "entry_points", "options", "registry"},
+    "mt_shared": {
+        "errors",
+        "tables",
+        "threads",
+        "user_files",
+        "entry_points",
+        "options",
+        "registry",
+    },
     "mt_core": {"cli", "console", "options", "architectures", "doctor", "examples"},
     # every pytest loads the plugin, whatever it tests
     "mt_conformance": {"plugin", "providing"},

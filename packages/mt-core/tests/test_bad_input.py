@@ -143,7 +143,7 @@ def test_a_file_that_is_no_text_is_said(workspace, refuse):
 def test_a_folder_instead_of_a_file_is_said(workspace, refuse):
     Path("ethanol.xyz").unlink()
     Path("ethanol.xyz").mkdir()
-    assert "'ethanol.xyz' is no file" in refuse(TRAIN)
+    assert "'ethanol.xyz' is a folder" in refuse(TRAIN)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_folder_instead_of_a_file_is_said(workspace, refuse):
         ("", "found nothing"),
         ("seed: 0\nseed: 1\n", "seed"),
         ("a: [1\n", "options.yaml:2:1"),
-        ("- 1\n", "mapping"),
+        ("- 1\n", "found a list, expected an options file"),
     ],
 )
 def test_an_options_file_that_is_none_is_said(workspace, refuse, content, expected):
@@ -163,7 +163,8 @@ def test_an_options_file_that_is_none_is_said(workspace, refuse, content, expect
 
 
 def test_an_options_file_that_is_missing_is_said(workspace, refuse):
-    assert "optoins.yaml: there is no such file" in refuse("train optoins.yaml")
+    said = refuse("train optoins.yaml")
+    assert "there is no file 'optoins.yaml' (did you mean 'options.yaml'?)" in said
 
 
 # ---- options
@@ -182,7 +183,7 @@ def test_an_options_file_that_is_missing_is_said(workspace, refuse):
         ("architecture.name=nonesuch", "the architecture 'nonesuch' is not installed"),
         ("training_set.targets.energy.unit=evv", "unknown unit 'evv'"),
         ("training_set.targets.energy.unit=angstrom", "dimension"),
-        ("training_set.systems.length_unit=angstrem", "unknown unit 'angstrem'"),
+        ("training_set.systems.length_unit=angstrem", "did you mean 'angstrom'"),
         ("validation_set=1.5", "validation_set"),
         ("base_precision=16", "base_precision"),
         ("device=cuda:0", "device is 'cuda:0'"),

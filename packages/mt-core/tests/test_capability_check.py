@@ -15,6 +15,7 @@ from mt_shared.registry.entries import ArchitectureEntry, capabilities_schema
 ABLE = {
     "targets": {"scalar": ["system", "atom"]},
     "inputs": [],
+    "intensive": False,
     "gradients": ["positions", "strain"],
     "multiple_targets": True,
     "symmetries": dict.fromkeys(["translation", "rotation", "inversion", "permutation"], "exact"),
@@ -69,6 +70,7 @@ def others(monkeypatch):
     [
         ({"targets": {"scalar": ["system"]}}, options(CHARGES), "'mtt::charges' is a scalar of"),
         ({}, options(DIPOLE), "'mtt::dipole' is a cartesian of a structure"),
+        ({}, options({"mtt::gap": {"extensive": False}}), "'mtt::gap' is a mean over atoms"),
         (
             {"gradients": ["strain"]},
             options({"energy": {"unit": "eV", "forces": True}}),

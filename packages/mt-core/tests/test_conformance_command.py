@@ -1,6 +1,5 @@
 """``mt conformance``: how it runs the suite. The suite itself is another package's."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +27,9 @@ def status(monkeypatch):
         monkeypatch.setattr(conformance, "run_pytest", run_instead)
         found = SimpleNamespace(submodule_search_locations=[str(SUITE)])
         monkeypatch.setattr(conformance, "find_spec", lambda name: found)
-        with pytest.raises(SystemExit) as leaving:
-            cli.main(["conformance", "soap_bpnn", *options])
+        left = cli.main(["conformance", "soap_bpnn", *options])
         assert seen[:4] == [sys.executable, "-m", "pytest", str(SUITE)]
-        return leaving.value.code
+        return left
 
     return run
 
@@ -56,13 +54,13 @@ def test_the_user_chooses_the_workers(options):
 
 @pytest.mark.parametrize(("cores", "workers"), [(1, []), (2, ["-n", "2"]), (64, ["-n", "2"])])
 def test_there_are_two_workers_by_default(monkeypatch, cores, workers):
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(conformance, "allowed_threads", lambda: cores)
     command = conformance.pytest_command("soap_bpnn", ["-x"], SUITE)
     assert command[-1 - len(workers) :] == [*workers, "-x"]
 
 
 def test_the_quick_tier_is_run_in_one_process(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(conformance, "allowed_threads", lambda: 64)
     command = conformance.pytest_command("soap_bpnn", ["-x"], SUITE, quick=True)
     assert command[-2:] == ["--conformance-quick", "-x"] and "-n" not in command
 
@@ -78,8 +76,7 @@ def test_options_of_pytest_follow_those_of_mt(monkeypatch, options):
         return 0
 
     monkeypatch.setattr(conformance, "run_pytest", run_instead)
-    with pytest.raises(SystemExit):
-        cli.main(["conformance", "soap_bpnn", *options])
+    assert cli.main(["conformance", "soap_bpnn", *options]) == 0
     assert ("--conformance-quick" in seen) == ("--quick" in options)
     assert ("outputs" in seen) == ("outputs" in options)
     assert "--" not in seen
@@ -110,7 +107,7 @@ def test_a_foreign_conftest_is_not_read(monkeypatch, tmp_path, small_suite, fore
     here.mkdir(parents=True)
     (here / foreign / "conftest.py").write_text("raise ValueError\n", encoding="utf-8")
     monkeypatch.chdir(here)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(conformance, "allowed_threads", lambda: 1)
     options = ["-p", "no:mt_conformance", "--junitxml=results.xml"]
     assert (
         conformance.run_pytest(conformance.pytest_command("soap_bpnn", options, small_suite)) == 0
@@ -124,7 +121,7 @@ def test_sigterm_ends_the_suite_too():
         "signal.signal(signal.SIGTERM, signal.default_int_handler)\n"
         "try:\n"
         "    os.kill(os.getppid(), signal.SIGTERM)\n"
-        "    time.sleep(60)\n"
+        "    time.sleep(1800)\n"
         "except KeyboardInterrupt:\n"
         "    print('told to end')\n"
     )
@@ -133,7 +130,7 @@ def test_sigterm_ends_the_suite_too():
         f"sys.exit(conformance.run_pytest([sys.executable, '-c', {child!r}]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=50
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=1700
     )
     assert (done.returncode, done.stdout) == (143, "told to end\n"), done.stderr
 

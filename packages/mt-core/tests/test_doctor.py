@@ -63,13 +63,13 @@ def test_a_sound_installation_has_no_fault(healthy, succeed):
     assert any("soap_bpnn" in line and "stable" in line for line in lines)
 
 
-def test_faults_are_counted_in_the_last_line_and_the_status_stays_zero(
-    healthy, succeed, monkeypatch
-):
+def test_faults_are_counted_in_the_last_line_and_the_status_tells_of_them(healthy, mt, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert succeed("doctor").splitlines()[-1] == "1 fault found"
+    outcome = mt("doctor")
+    assert (outcome.status, outcome.out.splitlines()[-1]) == (1, "1 fault found")
     monkeypatch.setenv("WORLD_SIZE", "4")
-    assert succeed("doctor").splitlines()[-1] == "2 faults found"
+    outcome = mt("doctor")
+    assert (outcome.status, outcome.out.splitlines()[-1]) == (1, "2 faults found")
 
 
 def test_the_real_libraries_import():
@@ -177,6 +177,45 @@ def test_an_installation_without_the_losses_of_mt_shared_is_a_fault(monkeypatch)
 
 def test_no_architecture_at_all_is_said():
     assert "mt list" in doctor.architectures({}, HEALTHY).lines[0]
+
+
+@pytest.fixture
+def with_entry_point(tmp_path, on_path):
+    """Lay down a package with a model, whose distribution has this entry point."""
+
+    def lay(entry_point: str, package: str = "mt_toy") -> None:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        info = tmp_path / "mt_toy-1.2.3.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mt-toy\nVersion: 1.2.3\n")
+        (info / "entry_points.txt").write_text(entry_point)
+        on_path(tmp_path)
+
+    return lay
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "hint"),
+    [
+        ("[mt.architectures]\ntoy = mt_toy:Model\n", 'write toy = "mt_toy" below'),
+        ("[mt.architectures]\ntoy = mt_toy.model\n", 'write toy = "mt_toy" below'),
+        ("[mt.architectures]\ntoy = mt-toy\n", 'write toy = "mt_toy" below'),
+        ("[mt.architectures]\ntoy = mt_tyo\n", "'mt_toy' is; write toy = \"mt_toy\" below"),
+        ("[mt.architecture]\ntoy = mt_toy\n", "mt-toy registers in the group 'mt.architecture'"),
+        ("[mt_architectures]\ntoy = mt_toy\n", "is 'mt.architectures' meant?"),
+        ("[mt.loss]\ntoy = mt_toy:Loss\n", "is 'mt.losses' meant?"),
+    ],
+)
+def test_a_wrong_entry_point_is_a_fault_with_the_line_to_write(
+    healthy, mt, with_entry_point, entry_point, hint
+):
+    with_entry_point(entry_point)
+    outcome = mt("doctor")
+    assert (outcome.status, outcome.out.splitlines()[-1]) == (1, "1 fault found")
+    (fault,) = [line for line in outcome.out.splitlines() if "FAULT" in line]
+    assert hint in fault
+    assert "pyproject.toml" in fault and "install it again" in fault
 
 
 # ---- requirements
@@ -330,10 +369,10 @@ def test_no_folder_and_no_user_is_named(monkeypatch, tmp_path):
     assert shown == "~/x.py ENVIRONMENT/lib /scratch/USER/y.py /scratch/alicent malice"
 
 
-def test_the_report_has_no_folder_in_it(healthy, succeed, monkeypatch, tmp_path):
+def test_the_report_has_no_folder_in_it(healthy, mt, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     broken = ArchitectureEntry("bad", "mt-bad", "1", "mt_bad", error=f"{tmp_path}/a.yaml is empty")
     monkeypatch.setattr(doctor, "installed", lambda: {"bad": broken})
-    said = succeed("doctor")
+    said = mt("doctor").out
     assert "bad is broken: ~/a.yaml is empty" in said
     assert str(tmp_path) not in said

@@ -319,10 +319,18 @@ def test_labels_with_another_number_of_sub_targets_are_refused(workspace, refuse
     assert "num_subtargets 1" in error
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut off"])
-def test_a_foreign_file_is_no_model(finished, refuse, content):
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "empty"),
+        (b"hello", "some other text"),
+        (b"PK\x03\x04 cut off", "a zip archive that is cut off: copy it again"),
+    ],
+)
+def test_a_foreign_file_is_no_model(finished, refuse, content, found):
     Path("foreign.pt").write_bytes(content)
-    assert "'foreign.pt' is no model" in refuse("eval foreign.pt eval.yaml")
+    said = refuse("eval foreign.pt eval.yaml")
+    assert f"'foreign.pt' is {found}; expected a model that mt train" in said
 
 
 def test_a_model_that_was_cut_off_is_said_to_be(finished, refuse):
@@ -406,5 +414,5 @@ def test_a_stress_that_cannot_be_is_said_once_a_file(finished, succeed, frames, 
     Path("boxed.yaml").write_text(dump_yaml(options))
     shown = succeed("eval model.pt boxed.yaml -b 1")
     assert (
-        shown.count("3 structures are periodic nowhere, or have no cell, and have no stress") == 1
+        shown.count("3 structures have no stress: they are periodic nowhere, have no cell") == 1
     )

@@ -290,9 +290,10 @@ def test_without_the_final_evaluation_there_is_no_check(copied):
 
 
 def refusal(error, wanted):
-    """The error, where the data sets are not even there."""
+    """The error, where the data sets could not even be read."""
+    Path("unread.xyz").write_text("no structures", encoding="utf-8")
     for part in ("training_set", "validation_set"):
-        wanted[part]["systems"]["read_from"] = "not there.xyz"
+        wanted[part]["systems"]["read_from"] = "unread.xyz"
     with pytest.raises(error) as found:
         mt_core.train(wanted)
     return str(found.value)
@@ -305,7 +306,7 @@ def changed(checkpoint, **values):
 
 def test_no_file(here):
     assert "there is no checkpoint 'no.ckpt'" in refusal(
-        CheckpointError, fine_tuning(read_from="no.ckpt")
+        OptionsError, fine_tuning(read_from="no.ckpt")
     )
 
 

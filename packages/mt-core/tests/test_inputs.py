@@ -345,7 +345,7 @@ def test_fine_tuning_without_the_inputs_of_the_model_is_refused_before_data_are_
 ):
     bare = {name: DATA[name] for name in ("systems", "targets")}
     write("bare.yaml", options(training_set=bare))
-    Path("charged.xyz").unlink()
+    Path("charged.xyz").write_text("no structures", encoding="utf-8")
     finetune = "architecture.training.finetune.read_from=model.ckpt"
     said = refuse("train", "bare.yaml", "-r", finetune)
     assert "it was made to read charge, and the options give no inputs (extra_data)" in said

@@ -87,7 +87,7 @@ def test_metatrain_files_run_unchanged(options, qm9_like, capsys):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("extra", "training_set.extra_data.extra (line 22): it is no input that engines know"),
+        ("extra", "training_set.extra_data.extra (line 22): found 'extra', expected an input"),
         ("mtt::extra", "reading the input 'mtt::extra' (extra_data): nothing would"),
     ],
 )

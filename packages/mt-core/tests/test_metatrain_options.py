@@ -21,7 +21,8 @@ BASE = {
     "validation_set": 0.1,
 }
 
-# What metatrain 2026.4.1 knows: base_hypers.py, soap_bpnn/documentation.py, loss.py.
+# What metatrain 2026.4.1 knows: base_hypers.py, soap_bpnn/documentation.py, loss.py; and what PET,
+# SPACE and DPA3 call what every architecture here has.
 METATRAIN_KEYS = """
 device base_precision seed print_stats wandb final_eval training_set validation_set test_set
 architecture.name architecture.atomic_types architecture.model architecture.training
@@ -63,6 +64,8 @@ architecture.training.loss.energy.stress architecture.training.loss.energy.viria
 architecture.training.loss.energy.gradients.positions
 architecture.training.loss.energy.gradients.strain
 architecture.training.max_atoms_per_batch architecture.training.min_atoms_per_batch
+architecture.training.weight_decay architecture.training.grad_clip_norm
+architecture.training.gradient_clipping architecture.training.fixed_composition_weights
 """.split()
 
 

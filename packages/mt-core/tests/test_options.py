@@ -243,13 +243,13 @@ def test_faulty_targets(targets, message):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ({"chrge": {}}, "chrge: it is no input that engines know (did you mean 'charge'?); a name"),
+        ({"chrge": {}}, "'mtt::x' (did you mean 'charge'?)"),
         (
             {"charges": {}},
             "charges: metatomic calls it 'charge': rename it, and say 'key: charges'",
         ),
         ({"energy": {}}, "extra_data.energy: 'energy' is a target as well"),
-        ({"::x": {}}, "extra_data.::x: it is no input that engines know"),
+        ({"::x": {}}, "extra_data.::x: found '::x', expected an input of engines (charge, mass"),
         ({"charge": {"forces": True}}, "charge.forces: unknown key"),
         ({"charge": {"allow_missing": True}}, "charge.allow_missing: unknown key"),
         ({"charge": {"per_atom": True, "sample_kind": "system"}}, "charge.per_atom: contradicts"),

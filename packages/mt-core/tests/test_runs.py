@@ -55,7 +55,7 @@ def test_a_file_where_the_outputs_should_be_is_said(noon):
 def make_run(name, *checkpoints):
     folder = Path("outputs") / name
     folder.mkdir(parents=True)
-    write_options(folder, {"seed": 1})
+    write_options(folder, {"seed": 1}, {})
     for checkpoint in checkpoints:
         (folder / checkpoint).touch()
     return folder

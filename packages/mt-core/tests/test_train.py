@@ -95,13 +95,6 @@ def test_a_name_that_the_model_cannot_have_is_refused_before_training(
     assert not Path("outputs").exists()
 
 
-def test_a_folder_for_extensions_that_holds_other_files_is_refused_before_training(
-    workspace, refuse
-):
-    assert "choose another folder with -e" in refuse("train options.yaml -e .")
-    assert not Path("outputs").exists()
-
-
 def test_the_resolved_options_train_the_same_again(finished, run_folder, succeed, newest_run):
     first = run_folder()
     succeed("train", str(first / "options_restart.yaml"))

@@ -1,8 +1,10 @@
 """The fit: against a Gaussian process without sparse points, and against its own derivatives."""
 
+import ase.build
 import numpy as np
 import pytest
 import torch
+from ase.calculators.emt import EMT
 from metatomic_ase import MetatomicCalculator
 
 from mt_gap.data import gather, less
@@ -11,7 +13,7 @@ from mt_gap.fitting import Noise, fit, raw_predictions, unexplained
 from mt_gap.model import Gap
 from mt_shared.data import TargetLabels
 
-NOISE = Noise(energy=0.02, forces=0.1, virial=0.2)
+NOISE = Noise(energy=0.02, forces=0.1, virial=0.2, distrust=np.ones(4))
 
 
 def squares(model, structures):
@@ -103,3 +105,36 @@ def test_directions_help(train, dataset, frames, hypers):
         scale = float(model.baselines["energy"].scale)
         errors.append(np.abs(scale * found - new.labels["energy"].gradients["positions"]).mean())
     assert errors[1] < 0.9 * errors[0], f"mean errors of the forces: {errors}"
+
+
+def test_a_few_wrong_labels_do_not_spoil_the_others(train, dataset, frames):
+    """Least squares alone would follow before all others the forces that are 1e4 times too large,
+    and the energy that is written as zero.
+    """
+    all_frames, new = frames(24), frames(4, seed=70)
+    data = dataset(all_frames, shift=-500.0)
+    offsets = data.structures.offsets
+    data.labels["energy"].gradients["positions"][offsets[4] : offsets[5]] *= 1e4
+    data.labels["energy"].values[11] = 0.0
+    left = [
+        unexplained(model, gather(model, [dataset(new, shift=-500.0)])).labels
+        for model in (train(dataset(all_frames, shift=-500.0)), train(data))
+    ]
+    for part in ("values", "positions", "strain"):
+        right, wrong = (np.nanstd(labels.parts[part]) for labels in left)
+        assert wrong < 1.5 * right, part
+
+
+def test_cells_whose_forces_are_zero_by_symmetry(train, hypers, dataset):
+    """The typical size of labels, by which a noise is small or large, is not that of the forces."""
+    volumes = np.linspace(0.8, 1.3, 12)
+    cells = [ase.build.bulk("H", "fcc", a=2.8 * volume ** (1 / 3)) for volume in volumes]
+    for atoms in cells:
+        atoms.calc = EMT()
+    data = dataset(cells)
+    model = train(data, hypers(training={"regularizer": 0.001}))
+    left = unexplained(model, gather(model, [data])).labels
+    assert np.abs(left.gradients["positions"]).max() < 1e-8
+    assert np.std(left.values) < 0.05 * np.std(data.labels["energy"].values)
+    strain = data.labels["energy"].gradients["strain"]
+    assert np.std(left.gradients["strain"]) < 0.05 * np.std(strain)

@@ -1,5 +1,6 @@
 """Which architectures, which tests of them, and what the tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ TORCHSCRIPT_ADVICE = "ignore:`torch.jit.*` is deprecated:DeprecationWarning"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # of the trainers in this process, and of all commands that the tests run: the workers of pytest
+    # are the parallel part
+    os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
 
 

@@ -36,6 +36,28 @@ BREAKAGES = [
         "test_exported.py::test_forces_in_ase[float64]",
     ),
     breakage(
+        "prints_a_line_that_does_not_run",
+        command(
+            "mt_core/training/summary.py",
+            "MetatomicCalculator({arguments})",
+            "MetatomicCalculator({arguments}, no_such_option=True)",
+        ),
+        set_value("capabilities.yaml", "extensions", True),
+        fails="test_the_line_for_ase_runs",
+        says="no_such_option",
+        also={"test_extensions_are_where_it_is_said": "says extensions: True"},
+        passes="test_train_leaves_its_files test_train_says_how_to_use_the_model "
+        "test_eval_writes_files",
+    ),
+    breakage(
+        "predicts_vectors_from_a_file_that_is_not_there",
+        command("mt_core/training/summary.py", "eval.yaml", "evaluate.yaml"),
+        fails="test_the_line_for_mt_eval_runs",
+        says="evaluate.yaml",
+        passes="test_train_leaves_its_files test_eval_writes_files",
+        base="vectors",
+    ),
+    breakage(
         "is_another_model_each_time_it_is_loaded",
         model(
             """

@@ -119,6 +119,38 @@ def interaction_range(self) -> float:
         "test_export_says_what_it_is",
     ),
     breakage(
+        "has_whole_numbers_first",
+        model("""
+            def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
+                SoundModel.__init__(self, hypers, dataset_info)
+                numbers = self.no_numbers
+                del self.no_numbers
+                self.register_buffer("no_numbers", numbers, persistent=False)
+        """),
+        fails="test_metatomic_averages_over_rotations",
+        says="must be orthogonal",
+        passes="test_metatomic_sums_outputs test_export_changes_nothing "
+        "test_export_says_what_it_is",
+        base="closed_form",
+    ),
+    breakage(
+        "asks_for_neighbors_where_nobody_looks",
+        model("""
+            def requested_neighbor_lists(self) -> List[NeighborListOptions]:
+                return torch.jit.annotate(List[NeighborListOptions], [])
+
+            def export(self, metadata=None):
+                exported = SoundModel.export(self, metadata)
+                self.neighbor_list.length_unit = "angstrom"
+                exported._requested_neighbor_lists = [self.neighbor_list]
+                return exported
+        """),
+        fails="test_metatomic_sums_outputs",
+        says="neighbor",
+        passes="test_metatomic_averages_over_rotations test_export_changes_nothing "
+        "test_export_says_what_it_is",
+    ),
+    breakage(
         "subtracts_large_numbers",
         model(adds("x + (number_of_neighbors(vectors, graph) + 1e6) - 1e6"), FUNCTIONS),
         fails="test_precisions_agree",

@@ -30,6 +30,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'mt_core' has no attribute '{name}'")
     from importlib import import_module
 
+    from mt_shared.threads import wait_passively
+
+    # what is imported next loads torch
+    wait_passively()
     return getattr(import_module(_MODULE_OF[name]), name)
 
 

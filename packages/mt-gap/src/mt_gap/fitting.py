@@ -20,7 +20,7 @@ from mt_gap.equations import LeastSquares
 from mt_gap.model import Gap
 from mt_gap.sparse_points import choose_bases
 from mt_shared.data import Structures, TargetLabels
-from mt_shared.engine import normalizations
+from mt_shared.engine import Scale, normalizations
 
 RELATIVE = 0.002
 """Noise of the labels by their typical size, where the options do not give it."""
@@ -38,14 +38,17 @@ class Noise:
     :param energy: of a structure, by the square root of its number of atoms
     :param forces: of each component
     :param virial: of each component of dE/d(strain), by the square root of the number of atoms
+    :param distrust: (S,) factors of these noises for the labels of each structure: 1, and more for
+        a few that are out of proportion, which least squares would follow before all others
     """
 
     energy: float
     forces: float
     virial: float
+    distrust: np.ndarray
 
     @classmethod
-    def from_hypers(cls, hypers: dict[str, Any], typical: float, residual: bool) -> Noise:
+    def from_hypers(cls, hypers: dict[str, Any], typical: Scale, residual: bool) -> Noise:
         """What the options say; else, a small part of the typical size of the labels.
 
         ``regularizer`` is for all labels, and the other two are for theirs.
@@ -55,16 +58,19 @@ class Noise:
         energy, forces = hypers["regularizer"], hypers["regularizer_forces"]
         virial = hypers["regularizer_virial"]
         if energy is None:
-            energy = typical * (RELATIVE_RESIDUAL if residual else RELATIVE)
+            energy = typical.value * (RELATIVE_RESIDUAL if residual else RELATIVE)
         # where the options are silent, forces have the noise of energies, virials that of forces
         forces = energy if forces is None else forces
-        return cls(energy, forces, forces if virial is None else virial)
+        distrust = np.where(typical.left_out, typical.sizes / typical.value, 1.0)
+        return cls(energy, forces, forces if virial is None else virial, distrust)
 
-    def of_labels(self, structures: Structures) -> torch.Tensor:
-        """The noise of each label, (S + G,)."""
+    def of_labels(self, structures: Structures, systems: np.ndarray) -> torch.Tensor:
+        """The noise of each label, (S + G,), of the structures of these numbers (S,)."""
         # the errors of the atoms of a structure are taken as independent: they add up by squares
-        roots = torch.from_numpy(structures.atoms_per_system).to(torch.float64).sqrt()
-        of_forces = torch.full((3 * structures.num_atoms,), self.forces, dtype=torch.float64)
+        num_atoms = torch.from_numpy(structures.atoms_per_system)
+        distrust = torch.from_numpy(self.distrust[systems])
+        roots = distrust * num_atoms.to(torch.float64).sqrt()
+        of_forces = (self.forces * distrust).repeat_interleave(3 * num_atoms)
         of_virials = (self.virial * roots).repeat_interleave(9)
         return torch.cat([self.energy * roots, of_forces, of_virials])
 
@@ -95,7 +101,7 @@ def fit(model: Gap, data: Data, noise: Noise, typical: float, check: Callable[[]
         labels = torch.cat([torch.from_numpy(part.labels.values[:, 0]), part.flat_gradients()])
         rows = torch.cat(evaluate(model, bases, part.structures, part.gradients))
         known = torch.isfinite(labels)
-        inverse = 1 / noise.of_labels(part.structures)[known]
+        inverse = 1 / noise.of_labels(part.structures, batch)[known]
         equations.add(typical * rows[known] * inverse[:, None], labels[known] * inverse)
     # a model multiplies its sums by its scale, which is an older one where points are added
     scale = normalizations(model, [model.energy_name])[model.energy_name].scale

@@ -13,7 +13,7 @@ from mt_gap.modules.expansion import Expansion
 from mt_gap.modules.kernel import SparseSum
 from mt_gap.modules.spectrum import PowerSpectrum
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import graph_from_systems
+from mt_shared.data import graph_from_systems, refuse_coincident_atoms
 from mt_shared.errors import DataError
 from mt_shared.model import BaseModel, Head, collect
 
@@ -51,11 +51,12 @@ class Gap(BaseModel):
 
     def make_head(self, name: str, target: TargetInfo) -> Optional[Head]:
         """None: the sparse points make the one target."""
-        if target.per_atom or target.num_subtargets != 1:
+        if target.per_atom or target.is_mean or target.num_subtargets != 1:
+            mean = ", a mean over atoms" if target.is_mean else ""
             raise DataError(
                 f"target '{name}' has {target.num_subtargets} numbers for each "
-                f"{target.sample_kind}, but gap fits one number for each structure, a sum over "
-                "its atoms"
+                f"{target.sample_kind}{mean}, but gap fits one number for each structure, a sum "
+                "over its atoms"
             )
         if self.energy_name != "":
             raise DataError(
@@ -98,6 +99,7 @@ class Gap(BaseModel):
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
         """Predictions as metatomic wants them."""
+        refuse_coincident_atoms(systems)
         types: List[torch.Tensor] = []
         owners: List[torch.Tensor] = []
         for i, system in enumerate(systems):
@@ -128,11 +130,10 @@ class Gap(BaseModel):
                 atomic[name] = atomic[name] + factor * repulsion.unsqueeze(1)
         return collect(systems, atomic, outputs, self.property_names, owner, selected_atoms)
 
+    @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of the repulsion; metatomic asks featomic itself for the other one."""
-        return [] if self.repulsion is None else [self.neighbor_list]
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """float64, which is what featomic computes in."""
-        return torch.float64
+        lists: List[NeighborListOptions] = []
+        if self.repulsion is not None:
+            lists.append(self.neighbor_list)
+        return lists

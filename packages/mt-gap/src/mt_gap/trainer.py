@@ -133,10 +133,10 @@ class GapTrainer(TrainerInterface[dict[str, Any]]):
         left = without_composition(left, target, change)
         typical = fit_scale(left.labels, left.labels.values, left.structures, target)
         # the weights of old sparse points are in units of the old scale
-        scale = old.scale if model.is_fitted else typical
+        scale = old.scale if model.is_fitted else typical.value
         set_baseline(model, name, Normalization(old.composition + change, scale))
         noise = Noise.from_hypers(self.hypers, typical, residual=model.is_fitted)
-        fit(model, left, noise, typical, check)
+        fit(model, left, noise, typical.value, check)
 
     # ---- checkpoints
 

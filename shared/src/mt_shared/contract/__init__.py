@@ -10,7 +10,9 @@ from mt_shared.contract.checkpoint_keys import (
     check_keys,
 )
 from mt_shared.contract.checkpoints import (
+    CodeInCheckpoint,
     checkpoint_header,
+    misfit,
     read_checkpoint,
     upgrade_by_version,
     write_checkpoint,
@@ -36,6 +38,7 @@ __all__ = [
     "Cartesian",
     "Checkpoint",
     "CheckpointHeader",
+    "CodeInCheckpoint",
     "DatasetInfo",
     "DryRun",
     "EngineCheckpoint",
@@ -54,6 +57,7 @@ __all__ = [
     "checkpoint_header",
     "metadata_from_dict",
     "metadata_to_dict",
+    "misfit",
     "read_checkpoint",
     "target_type_from_dict",
     "upgrade_by_version",

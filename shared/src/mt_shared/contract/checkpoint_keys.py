@@ -54,7 +54,8 @@ class TrainingCheckpoint(Checkpoint):
     """The section ``training``, complete: a restart compares it with the options."""
     trainer: dict[str, Any]
     """The state of the training, which is the trainer's own. Where it has a ``seed``, a restart
-    that finds no options beside the checkpoint takes it for the division of the data."""
+    that finds no options beside the checkpoint takes it for the division of the data; where it has
+    an ``epoch`` of 0, ``mt export`` and ``mt eval`` say that no epoch has ended."""
 
 
 class BaseModelCheckpoint(Checkpoint):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mt_shared.contract.checkpoint_keys import Checkpoint, CheckpointHeader, check_keys
 from mt_shared.contract.files import whole_file
-from mt_shared.errors import ArchitectureError, CheckpointError
+from mt_shared.errors import ArchitectureError, CheckpointError, shortened
 
 # from the whole checkpoint of one version to that of the next
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
@@ -36,21 +36,57 @@ MAPPINGS, SEQUENCES = (dict, OrderedDict), (list, tuple)
 DAMAGE = (zipfile.BadZipFile, EOFError, LookupError, RuntimeError, ValueError)
 
 
+class CodeInCheckpoint(CheckpointError):
+    """A file that could not be read without running code.
+
+    :param names: what reading it would import
+    """
+
+    def __init__(self, path: Path, names: list[str]):
+        self.names = ", ".join(names[:3])
+        super().__init__(
+            f"'{path}' is refused: reading it would run code ({self.names}). A checkpoint of mt "
+            "holds tensors and plain values only; do not open this file"
+        )
+
+
 def checkpoint_header(model_class: type) -> dict[str, Any]:
     """What every checkpoint begins with: a :class:`CheckpointHeader`."""
     # mt_soap_bpnn.model -> mt-soap-bpnn and soap_bpnn: one rule for all names of a package
     module = model_class.__module__.split(".")[0]
     distribution = module.replace("_", "-")
-    try:
-        version = metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        version = "unknown"
     return {
         "format": FORMAT,
         "architecture": module.removeprefix("mt_"),
         "distribution": distribution,
-        "distribution_version": version,
+        "distribution_version": _installed_version(distribution),
     }
+
+
+def _installed_version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def misfit(checkpoint: Mapping[str, Any]) -> str:
+    """What to know and to do where a checkpoint does not fit the code that reads it: both versions.
+
+    The number of its version fits, since that was looked at before.
+    """
+    distribution, written = checkpoint["distribution"], checkpoint["distribution_version"]
+    here = _installed_version(distribution)
+    todo = (
+        "the same version was changed in between"
+        if here == written
+        else f"pip install '{distribution}=={written}' reads it"
+    )
+    return (
+        f"It was written by {distribution} {written}, and this is {distribution} {here}: {todo}. "
+        "Tell the author: what is saved has changed without a new __checkpoint_version__ and an "
+        "upgrade"
+    )
 
 
 def write_checkpoint(
@@ -151,15 +187,29 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "one before it (previous.ckpt in the same run folder) or copy it again"
         ) from error
     found = checkpoint if isinstance(checkpoint, dict) else {}
-    lacking = sorted(CheckpointHeader.__required_keys__ - set(found))
-    if lacking or found["format"] != FORMAT:
+    if found.get("format") != FORMAT:
         raise CheckpointError(
-            f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking) or 'its format'}; "
+            f"'{path}' is not a checkpoint of mt: torch has saved {_in_words(checkpoint)} in it; "
             "expected a file that mt train has written"
+        )
+    lacking = sorted(CheckpointHeader.__required_keys__ - set(found))
+    if lacking:
+        raise CheckpointError(
+            f"'{path}' is not a checkpoint of mt: it lacks {', '.join(lacking)}; expected a file "
+            "that mt train has written"
         )
     writer = f"get_checkpoint of '{found['architecture']}' ({found['distribution']})"
     check_keys(found, Checkpoint, writer, f"'{path}'")
     return found
+
+
+def _in_words(content: Any) -> str:
+    """What torch has saved in a file that is not one of ours."""
+    if isinstance(content, dict):
+        keys = ", ".join(shortened(str(key), 30) for key in list(content)[:3])
+        is_weights = bool(content) and all(isinstance(each, Tensor) for each in content.values())
+        return f"{'weights alone' if is_weights else 'a dictionary'} ({keys or 'empty'}, ...)"
+    return f"a {type(content).__name__}"
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -212,10 +262,7 @@ def _refuse_globals(path: Path, names: list[str]) -> None:
             "the exported model"
         )
     if names:
-        raise CheckpointError(
-            f"'{path}' is refused: reading it would run code ({', '.join(names[:3])}). A "
-            "checkpoint of mt holds tensors and plain values only; do not open this file"
-        )
+        raise CodeInCheckpoint(path, names)
 
 
 def upgrade_by_version(

@@ -72,6 +72,11 @@ class TargetInfo:
     ``gradients`` names the derivatives in the training data: ``positions`` (forces are minus
     this) and ``strain`` (stress times volume). The unit of a gradient follows from the unit of
     the target and the unit of length.
+
+    :param extensive: whether the value of a structure is the sum over its atoms; else it is their
+        mean, and does not grow with the structure, as a band gap
+    :param per_structure: whether whole values of structures are compared in loss and errors,
+        although they grow with the number of atoms; the trainer notes it (see :attr:`by_atom`)
     """
 
     quantity: str = ""
@@ -81,11 +86,26 @@ class TargetInfo:
     num_subtargets: int = 1
     gradients: tuple[str, ...] = ()
     description: str = ""
+    extensive: bool = True
+    per_structure: bool = False
 
     @property
     def per_atom(self) -> bool:
         """Whether each atom has its own value, rather than each structure."""
         return self.sample_kind == "atom"
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the value of a structure is the mean over its atoms, rather than their sum."""
+        return not self.per_atom and not self.extensive
+
+    @property
+    def by_atom(self) -> bool:
+        """Whether values are divided by the number of atoms before they are compared with labels.
+
+        Large structures would outweigh small ones otherwise.
+        """
+        return not self.per_atom and self.extensive and not self.per_structure
 
     @property
     def is_energy(self) -> bool:
@@ -94,7 +114,12 @@ class TargetInfo:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as checkpoints hold them."""
-        return {**vars(self), "type": self.type.to_dict(), "gradients": list(self.gradients)}
+        values = {**vars(self), "type": self.type.to_dict(), "gradients": list(self.gradients)}
+        # what a target usually is goes without a word: older versions do not know the word
+        for name, usual in (("extensive", True), ("per_structure", False)):
+            if values[name] == usual:
+                del values[name]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TargetInfo:
@@ -105,7 +130,7 @@ class TargetInfo:
     @property
     def kind(self) -> TargetInfo:
         """What all data must agree in: they may lack forces, or describe a target otherwise."""
-        return replace(self, gradients=(), description="")
+        return replace(self, gradients=(), description="", per_structure=False)
 
     def union(self, other: TargetInfo, name: str) -> TargetInfo:
         """Both data sets' gradients; everything else must agree."""
@@ -141,6 +166,8 @@ class Statistics:
 
     :param num_structures: of the training set
     :param num_atoms: of all its structures together
+    :param largest_batch: atoms that a batch of the training may hold, which the trainer notes; who
+        predicts takes no more at a time. 0 where it is not known
     :param mean_num_neighbors: what is known of :meth:`mean_num_neighbors`, by cutoff
     :param count_neighbors: finds out what is not known yet
     """
@@ -151,9 +178,11 @@ class Statistics:
         num_atoms: int = 0,
         mean_num_neighbors: Mapping[float, float] | None = None,
         count_neighbors: Callable[[float], float] | None = None,
+        largest_batch: int = 0,
     ):
         self.num_structures = num_structures
         self.num_atoms = num_atoms
+        self.largest_batch = largest_batch
         self._mean_num_neighbors = dict(mean_num_neighbors or {})
         self._count_neighbors = count_neighbors
 
@@ -188,13 +217,14 @@ class Statistics:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as checkpoints hold them, with cutoffs as text; empty if none is known."""
-        if not self.num_structures and not self._mean_num_neighbors:
+        if not (self.num_structures or self.largest_batch or self._mean_num_neighbors):
             return {}
         neighbors = {repr(cutoff): mean for cutoff, mean in self._mean_num_neighbors.items()}
         return {
             "num_structures": self.num_structures,
             "num_atoms": self.num_atoms,
             "mean_num_neighbors": neighbors,
+            **({"largest_batch": self.largest_batch} if self.largest_batch else {}),
         }
 
     @classmethod
@@ -203,7 +233,9 @@ class Statistics:
         if not values:
             return cls()
         neighbors = {float(key): mean for key, mean in values["mean_num_neighbors"].items()}
-        return cls(values["num_structures"], values["num_atoms"], neighbors)
+        # older checkpoints do not know it
+        largest = values.get("largest_batch", 0)
+        return cls(values["num_structures"], values["num_atoms"], neighbors, largest_batch=largest)
 
 
 @dataclass(frozen=True)

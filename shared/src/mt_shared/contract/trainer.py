@@ -14,13 +14,19 @@ from mt_shared.contract.model import HypersType, ModelInterface
 
 
 class Interrupted(Exception):
-    """A signal ended the training; the state is saved in ``checkpoint``."""
+    """A signal ended the training; the state is saved in ``checkpoint``.
 
-    def __init__(self, signal_name: str, exit_code: int, checkpoint: Path):
-        super().__init__(
-            f"{signal_name}: the training is saved in {checkpoint}; go on with the same command "
-            "and --restart auto"
-        )
+    :param todo: how the user gets what is missing
+    """
+
+    def __init__(
+        self,
+        signal_name: str,
+        exit_code: int,
+        checkpoint: Path,
+        todo: str = "go on with the same command and --restart auto",
+    ):
+        super().__init__(f"{signal_name}: the training is saved in {checkpoint}; {todo}")
         self.exit_code = exit_code
         self.checkpoint = checkpoint
 

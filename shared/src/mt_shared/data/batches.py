@@ -101,6 +101,15 @@ class GraphStore:
         """Asked for once: within the steps of a training, a GPU would have to be waited for."""
         return bool(self.volumes.isfinite().all())
 
+    @cached_property
+    def has_labels(self) -> bool:
+        """Whether there is a label of any target for any structure."""
+        return any(
+            bool(label.isfinite().any())
+            for target in self.targets.values()
+            for label in (target.values, *target.gradients.values())
+        )
+
     def to(self, device: torch.device) -> GraphStore:
         """The same store with its tensors on another device."""
         moved = {
@@ -189,3 +198,13 @@ def cut_batches(
             size, atoms = 0, 0
         size, atoms = size + 1, atoms + number
     return list(order.split([*sizes, size]))
+
+
+def largest_batch(num_atoms: torch.Tensor, batch_size: int, max_atoms: int | None) -> int:
+    """Atoms that a batch of these structures may hold, cut as :func:`cut_batches` cuts.
+
+    :param num_atoms: atoms of each structure, (S,)
+    """
+    if max_atoms is not None:
+        return max_atoms
+    return int(num_atoms.sort(descending=True).values[:batch_size].sum())

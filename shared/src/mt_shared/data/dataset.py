@@ -81,6 +81,8 @@ class Dataset:
         the structure cannot have it (``IMPOSSIBLE``: a stress without a volume)
     :param unused_keys: labels in the file that the options do not ask for
     :param notes: what a user should be told before training, one line each
+    :param lost: labels that nobody has asked for by name, and that are there in another place or
+        case than where they are looked for, one line each
     :param length_unit: None where the options do not name it
     :param neighbor_lists: what the systems of samples come with, see ``with_neighbor_lists``
     """
@@ -93,6 +95,7 @@ class Dataset:
     status: Status = field(default_factory=dict)
     unused_keys: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     length_unit: str | None = None
     neighbor_lists: tuple[NeighborListOptions, ...] = ()
 
@@ -146,6 +149,7 @@ def target_info(
         num_subtargets=spec.num_subtargets,
         gradients=tuple(sorted(gradients)),
         description=spec.description,
+        extensive=spec.extensive,
     )
 
 

@@ -3,7 +3,7 @@
 Letters of shapes: A atoms, E edges, S systems, P sub-targets.
 """
 
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 import torch
 from metatomic.torch import NeighborListOptions, System
@@ -90,12 +90,14 @@ def graph_from_systems(
     input_names: List[str],
     reads_positions: bool,
     reads_reverse: bool,
+    dtype: Optional[torch.dtype] = None,
 ) -> Graph:
     """The graph of metatomic systems that carry the neighbor list and the inputs asked for.
 
     The edge vectors have their autograd history, and so have the positions.
 
     :param type_to_species: (max type + 1,) int64, species of each atomic type
+    :param dtype: of the graph; None: that of the systems
     """
     positions: List[Tensor] = []
     cells: List[Tensor] = []
@@ -126,6 +128,9 @@ def graph_from_systems(
 
     edges = torch.cat(pairs).to(torch.int64)
     all_vectors = torch.cat(vectors)
+    _refuse_coincident_atoms(all_vectors)
+    if dtype is not None:
+        all_vectors = all_vectors.to(dtype)
     no_numbers = all_vectors.new_zeros((0, 3))
     no_indices = edges.new_zeros((0, 3))
     all_shifts = torch.cat(shifts).to(torch.int64) if len(shifts) > 0 else no_indices
@@ -149,11 +154,35 @@ def graph_from_systems(
         num_atoms=torch.tensor(counts, dtype=torch.int64, device=edges.device),
         inputs=inputs,
         reverse=reverse,
-        positions=torch.cat(positions) if reads_positions else no_numbers,
-        cells=torch.stack(cells) if reads_positions else all_vectors.new_zeros((0, 3, 3)),
+        positions=torch.cat(positions).to(all_vectors.dtype) if reads_positions else no_numbers,
+        cells=torch.stack(cells).to(all_vectors.dtype)
+        if reads_positions
+        else no_numbers.reshape(0, 3, 3),
         pbc=torch.stack(pbc) if reads_positions else no_numbers.to(torch.bool),
         shifts=all_shifts if reads_positions else no_indices,
     )
+
+
+def refuse_coincident_atoms(systems: List[System]) -> None:
+    """Stop where two atoms are in one place: an edge without a length has no direction.
+
+    What models make of it is NaN, or an energy whose derivative is, and a simulation would go on.
+    :func:`graph_from_systems` does it by itself.
+
+    :param systems: with neighbor lists, of whomever
+    :raises ValueError: two atoms are in one place
+    """
+    for system in systems:
+        for options in system.known_neighbor_lists():
+            _refuse_coincident_atoms(system.get_neighbor_list(options).values[:, :, 0])
+
+
+def _refuse_coincident_atoms(vectors: Tensor) -> None:
+    if len(vectors) > 0 and bool((vectors == 0).all(dim=1).any()):
+        raise ValueError(
+            "two atoms are in one place, where no energy or force is defined: check the structure "
+            "and its cell for an atom that is there twice, or the simulation"
+        )
 
 
 def opposite_edges(centers: Tensor, neighbors: Tensor, shifts: Tensor) -> Tensor:

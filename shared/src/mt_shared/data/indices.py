@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.errors import DataError
+from mt_shared.errors import DataError, shortened
+from mt_shared.user_files import kind_of, missing, mistaken
 
 Indices = Sequence[int] | NDArray[np.int64] | str | Path
 
@@ -32,11 +33,15 @@ class FrameNumbers:
 def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
     """Frame numbers of a list, or of a text file with one on each line."""
     if isinstance(indices, str | Path):
-        what = f"{what} ('{indices}')"
+        what, expected = f"{what} ('{indices}')", "the number of a frame on each line"
         try:
-            lines = Path(indices).read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"the indices in '{indices}' cannot be read: {error}") from error
+            lines = Path(indices).read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError as error:
+            raise DataError(missing(indices, "file of indices")) from error
+        except UnicodeDecodeError as error:
+            raise DataError(mistaken(indices, expected, kind_of(indices))) from error
+        except OSError as error:
+            raise DataError(f"'{indices}' cannot be read: {error.strerror}") from error
         found: list[int] = []
         for number, line in enumerate(lines, start=1):
             try:
@@ -44,10 +49,13 @@ def read_frame_numbers(indices: Indices, what: str) -> FrameNumbers:
             except ValueError as error:
                 raise DataError(
                     f"'{indices}', line {number}: expected the number of a frame, found "
-                    f"'{line.strip()}'"
+                    f"'{shortened(line)}'"
                 ) from error
         indices = found
-    frames = np.asarray(indices, dtype=np.int64).reshape(-1)
+    try:
+        frames = np.asarray(indices, dtype=np.int64).reshape(-1)
+    except OverflowError as error:
+        raise DataError(f"{what}: no file has so many frames: {max(indices)}") from error
     unique, counts = np.unique(frames, return_counts=True)
     if len(unique) != len(frames):
         raise DataError(f"{what}: the index {unique[counts > 1][0]} is there more than once")

@@ -6,6 +6,7 @@ in the counts or in the numbers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from mt_shared.data.dataset import FOUND, MISSING, NOT_FINITE, VALUES, Dataset
 from mt_shared.data.fingerprints import describe_duplicates
-from mt_shared.options import WORD_OF
+from mt_shared.options import WORD_OF, gradient_unit
 from mt_shared.tables import columns
 
 _HEADER = ("found", "missing", "NaN", "mean", "std", "min", "@frame", "max", "@frame")
@@ -65,7 +66,7 @@ class LabelTable:
     unused: str
 
     def format(self) -> str:
-        """Text of at most 100 columns: a block for each split."""
+        """Text of 100 columns, but for names that are longer: a block for each split."""
         table: list[tuple[str, ...]] = []
         for i, row in enumerate(self.rows):
             if i == 0 or self.rows[i - 1].split != row.split:
@@ -73,14 +74,16 @@ class LabelTable:
             table.append(row.cells())
         lines = [self.duplicates, self.unused]
         if table:
-            # Numbers and counts are shown whole; it is the name of the label that has to give way.
+            # A name that leaves no room for the numbers stands on a line of its own, whole: its end
+            # may be all that tells it from another.
             widths = [max(map(len, cells)) for cells in zip(*(row[1:] for row in table))]
             room = _MAX_WIDTH - sum(widths) - len(widths)
-            table = [
-                (name if len(name) <= room else f"{name[: room - 2]}..", *cells)
-                for name, *cells in table
-            ]
-            lines.insert(0, columns(table, right=range(1, 1 + len(widths)), gap=" "))
+            short = [(name if len(name) <= room else "", *cells) for name, *cells in table]
+            text = columns(short, right=range(1, 1 + len(widths)), gap=" ").splitlines()
+            lines[:0] = chain.from_iterable(
+                [name, line] if len(name) > room else [line]
+                for (name, *_), line in zip(table, text)
+            )
         return "\n".join(filter(None, lines))
 
 
@@ -113,8 +116,8 @@ def _row(split: str, datasets: Sequence[Dataset], name: str, part: str) -> Label
     label, unit = name, having[0].labels[name].unit
     if part != VALUES:
         word, length = _word(having[0], name, part), having[0].length_unit
-        per = {"forces": f"/{length}", "stress": f"/{length}^3", "virial": ""}
-        label, unit = f"{name} {word}", f"{unit}{per[word]}" if unit and length else ""
+        label = f"{name} {word}"
+        unit = gradient_unit(word, unit, length) if unit and length else ""
 
     numbers, frames = _numbers(having, name, part, len({d.source for d in datasets}) > 1)
     # Where every label is missing, the numbers are those of one NaN.

@@ -48,11 +48,18 @@ def composition_term(
     structures: Structures, species: np.ndarray, target: TargetInfo, composition: np.ndarray
 ) -> np.ndarray:
     """What the composition alone predicts: (S, P), or (A, P) for a target of each atom."""
-    per_atom = composition[species]
+    return of_samples(composition[species], structures, target)
+
+
+def of_samples(per_atom: np.ndarray, structures: Structures, target: TargetInfo) -> np.ndarray:
+    """What the atoms (A, ...) contribute to a target: sums or means (S, ...), or themselves."""
     if target.per_atom:
         return per_atom
     # Right for structures that have atoms, and the readers refuse those that have none.
-    return np.add.reduceat(per_atom, structures.offsets[:-1], axis=0)
+    sums = np.add.reduceat(per_atom, structures.offsets[:-1], axis=0)
+    if target.is_mean:
+        sums = sums / structures.atoms_per_system.reshape(-1, *[1] * (sums.ndim - 1))
+    return sums
 
 
 def build_store(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mt_shared.errors import DataError
+from mt_shared.options import ATOMIC_NUMBERS
 
 # A cell is flat when the volume of its periodic directions is below this (length unit ** n).
 MIN_CELL_VOLUME = 1e-6
@@ -136,6 +137,15 @@ def check_structures(structures: Structures, source: str, frames: NDArray[np.int
     if len(bad_cells):
         what = f"the cell is {structures.cells[bad_cells[0]].tolist()}"
         raise frame_error(source, frames[bad_cells[0]], what, "cells must be finite numbers")
+
+    # 0 is what ASE makes of X, Bq and the like: a place for basis functions, or a mark.
+    odd = np.flatnonzero((structures.types < 1) | (structures.types > max(ATOMIC_NUMBERS.values())))
+    if len(odd):
+        system, number = structures.system_of_atom[odd[0]], structures.types[odd[0]]
+        what = f"atom {odd[0] - structures.offsets[system]} has the atomic number {number}"
+        what += " (X, a ghost)" if number == 0 else ""
+        todo = "only elements can be learnt: remove what is none from structures and labels"
+        raise frame_error(source, frames[system], what, todo)
 
     # A slab needs no third vector: the Gram determinant of the periodic vectors alone is the
     # square of their area (or length). A one on the diagonal leaves a direction out of it.

@@ -5,6 +5,7 @@ place that says what an error is, for everybody else too.
 """
 
 from mt_shared.engine.baselines import (
+    Scale,
     fit_composition,
     fit_scale,
     fixed_composition,
@@ -32,6 +33,7 @@ __all__ = [
     "Metric",
     "Optimizer",
     "Prediction",
+    "Scale",
     "StopRequest",
     "TorchOptimizer",
     "Trainer",

@@ -3,7 +3,8 @@ r"""Fit of what is taken off the labels before training: composition and scale.
 .. math::  E = \sum_i c_{t_i} + s \sum_i f_i
 
 with the contribution :math:`c_t` of an atom of species t, the scale s and the raw numbers
-:math:`f_i` of the network, which are of order one. Letters of shapes: A atoms, N samples
+:math:`f_i` of the network, which are of order one. A few labels that are out of all proportion,
+such as one with a unit of its own, move neither of the two. Letters of shapes: A atoms, N samples
 (structures or atoms), P sub-targets, S structures, T atomic types.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,15 +31,45 @@ from mt_shared.data import (
     cut_batches,
     gather_labels,
     in_dtype,
+    of_samples,
     species_of,
 )
 from mt_shared.engine.metrics import divided
 from mt_shared.errors import OptionsError, did_you_mean
-from mt_shared.model import Baseline, TrainableModel, sum_over_atoms
+from mt_shared.model import Baseline, TrainableModel, shares_of_mean, sum_over_atoms
 
 SMALLEST_SCALE = 1e-9
 """In the unit of the target, where the composition explains the labels wholly: the rest of the
 model, which has nothing to learn, then adds nothing."""
+
+OUT_OF_PROPORTION = 20.0
+"""How much larger than nine tenths of them a few labels are that are left out of a fit."""
+
+NUM_ROUNDS = 20
+"""Of reweighting. With few structures of many elements, a wrong one has pulled the fit far."""
+
+LEAST_WEIGHT = 1e-6
+"""Of what is left out of a fit of the composition: nothing, but to an element that is nowhere
+else."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The typical size of what is left to learn of a target.
+
+    :param parts: (S,) the size in each structure of the values (``""``) and of the gradients that
+        have labels, ``positions`` and ``strain``; NaN where it has none of them
+    :param left_out: (S,) whether they are out of proportion to all others, and left out
+    """
+
+    value: float
+    parts: dict[str, np.ndarray]
+    left_out: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(S,) the largest of the parts."""
+        return np.fmax.reduce(list(self.parts.values()))
 
 
 def check_names(hypers: dict[str, Any], targets: Collection[str]) -> None:
@@ -68,7 +99,7 @@ def fit_baselines(
         offset = composition_term(structures, species, target, composition)
         scale = _scale_of_options(name, hypers)
         if scale is None:
-            scale = fit_scale(labels, labels.values - offset, structures, target)
+            scale = fit_scale(labels, labels.values - offset, structures, target).value
         set_baseline(model, name, Normalization(composition, scale))
 
 
@@ -148,7 +179,7 @@ def fit_composition(
     if not target.is_scalar:
         return np.zeros((num_species, *values.shape[1:]))
     one_hot = np.eye(num_species)[species]
-    counts = one_hot if target.per_atom else np.add.reduceat(one_hot, structures.offsets[:-1])
+    counts = of_samples(one_hot, structures, target)
     # What is fixed comes off the labels, and the others are fitted to the rest.
     start = np.zeros((num_species, values.shape[1]))
     for index, value in fixed.items():
@@ -172,27 +203,81 @@ def _least_squares(values: np.ndarray, counts: np.ndarray, fixed: set[int]) -> n
     for column in range(values.shape[1]):
         found = np.isfinite(values[:, column])
         if free and found.any():
-            result[free, column] = np.linalg.lstsq(counts[found][:, free], values[found, column])[0]
+            result[free, column] = _fit_most(
+                counts[found][:, free], values[found, column], counts[found].sum(1)
+            )
     return result
+
+
+def _fit_most(counts: np.ndarray, values: np.ndarray, num_atoms: np.ndarray) -> np.ndarray:
+    """Least squares (T,) for all rows but a few that are far off."""
+
+    def fit(weights: np.ndarray) -> np.ndarray:
+        result: np.ndarray = np.linalg.lstsq(counts * weights[:, None], values * weights)[0]
+        return result
+
+    def errors(weights: np.ndarray) -> np.ndarray:
+        return abs(values - counts @ fit(weights)) / num_atoms
+
+    # Towards the least absolute error, by which a few rows are found that have pulled all others
+    # with them in the least squares: each time a row weighs less, the further off it was.
+    weights = np.ones(len(values))
+    for _ in range(NUM_ROUNDS):
+        weights = np.maximum(errors(weights), SMALLEST_SCALE) ** -0.5
+    return fit(np.where(_out_of_proportion(errors(weights)), LEAST_WEIGHT, 1.0))
+
+
+def _out_of_proportion(sizes: np.ndarray) -> np.ndarray:
+    """Which few (N,), a tenth at most, are far larger than all others; NaN is no size."""
+    known = np.sort(sizes[np.isfinite(sizes)])
+    few = (len(known) + 5) // 10
+    if not few:
+        return np.zeros(len(sizes), dtype=bool)
+    usual = known[-1 - few]
+    # where all others are nothing, these few are all that is to be learnt
+    return (sizes > OUT_OF_PROPORTION * usual) & (usual > SMALLEST_SCALE)
 
 
 def fit_scale(
     labels: TargetLabels, residual: np.ndarray, structures: Structures, target: TargetInfo
-) -> float:
-    """The typical size of what is left to learn.
+) -> Scale:
+    """The largest of three root mean squares: of what the composition leaves of the values, of the
+    forces, and of the derivatives by strain; values and strain by atom, where they belong to a
+    structure.
 
-    For an energy with forces the root mean square of the forces, since the forces are most of the
-    numbers; else that of the residual, by atom where the target belongs to a structure.
+    It covers all that the network has to learn. In most data it is that of the forces; where these
+    vanish by symmetry or at a minimum, it is one of the others.
     """
-    values = labels.gradients.get("positions", np.zeros(0))
-    if not np.isfinite(values).any():
-        values = residual
-        if not target.per_atom:
-            values = divided(residual, structures.atoms_per_system)
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 1.0
-    return max(float(np.sqrt(np.mean(finite**2))), SMALLEST_SCALE)
+    is_sum = not target.per_atom and target.extensive
+    arrays = {"": residual, **labels.gradients}
+    by_atom = {"": is_sum, "positions": False, "strain": True}
+    sums = {
+        part: _sums_of_squares(
+            divided(array, structures.atoms_per_system) if by_atom[part] else array, structures
+        )
+        for part, array in arrays.items()
+    }
+    parts = {part: _root_mean_square(each) for part, each in sums.items()}
+    left_out = _out_of_proportion(np.fmax.reduce(list(parts.values())))
+    values = [_root_mean_square(each[~left_out].sum(0)) for each in sums.values()]
+    value = float(np.fmax.reduce(values))
+    return Scale(1.0 if math.isnan(value) else max(value, SMALLEST_SCALE), parts, left_out)
+
+
+def _sums_of_squares(array: np.ndarray, structures: Structures) -> np.ndarray:
+    """Of each structure the sum of the squares of what is no NaN, and the number of it, (S, 2)."""
+    rows = array.reshape(len(array), -1)
+    sums = np.stack([np.nansum(rows**2, axis=1), np.isfinite(rows).sum(axis=1)], axis=1)
+    if len(rows) == structures.num_systems:
+        return sums
+    return np.add.reduceat(sums, structures.offsets[:-1])
+
+
+def _root_mean_square(sums: np.ndarray) -> np.ndarray:
+    """Of sums of squares and their numbers (..., 2); NaN where there is no number."""
+    with np.errstate(invalid="ignore"):
+        result: np.ndarray = np.sqrt(sums[..., 0] / sums[..., 1])
+    return result
 
 
 def check_scales(model: TrainableModel[Any], names: list[str], hypers: dict[str, Any]) -> None:
@@ -265,6 +350,8 @@ def _composition_errors(
             raw = model.values(in_dtype(batch.graph, model.dtype), names)
         for name in names:
             counts = one_hot.to(torch.float64)
+            if targets[name].is_mean:
+                counts = shares_of_mean(counts, batch.graph)
             if not targets[name].per_atom:
                 counts = sum_over_atoms(counts, batch.graph)
             errors = (batch.targets[name].values - raw[name].to(torch.float64)) * old[name].scale

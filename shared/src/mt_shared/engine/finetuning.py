@@ -12,8 +12,11 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
+import torch
+
 from mt_shared.contract import DatasetInfo, TargetInfo
-from mt_shared.data import Dataset
+from mt_shared.data import Dataset, largest_batch
 from mt_shared.engine.baselines import check_names, check_scales, fit_baselines, shift_composition
 from mt_shared.errors import OptionsError, did_you_mean
 from mt_shared.model import TrainableModel, add_updates, is_of_update, linear_layers
@@ -34,6 +37,23 @@ def trained_info(info: DatasetInfo, datasets: list[Dataset]) -> DatasetInfo:
             gradients = tuple(each for each in target.gradients if each in labelled)
             targets[name] = replace(target, gradients=gradients)
     return replace(info, targets=targets)
+
+
+def note_training(
+    model: TrainableModel[Any], datasets: list[Dataset], hypers: dict[str, Any]
+) -> None:
+    """Let the model know how it is trained, since who evaluates it has to do likewise: which values
+    are compared as wholes, and how many atoms there are at a time."""
+    info = model.dataset_info
+    whole = {
+        name: replace(info.targets[name], per_structure=name in hypers["per_structure_targets"])
+        for name in trained_info(info, datasets).targets
+    }
+    model.dataset_info = replace(info, targets=info.targets | whole)
+    sizes = [data.structures.atoms_per_system for data in datasets]
+    model.dataset_info.statistics.largest_batch = largest_batch(
+        torch.from_numpy(np.concatenate(sizes)), hypers["batch_size"], hypers["max_atoms_per_batch"]
+    )
 
 
 def initialize_model(
@@ -181,7 +201,7 @@ def inheritance_fault(
 
 def differences(ours: TargetInfo, theirs: TargetInfo) -> list[tuple[str, Any, Any]]:
     """What makes two targets of different kinds: unit, sub-targets and so on, by its name."""
-    a, b = ours.kind.to_dict(), theirs.kind.to_dict()
+    a, b = ({**vars(each.kind), "type": each.type.to_dict()} for each in (ours, theirs))
     return [(field, a[field], b[field]) for field in a if a[field] != b[field]]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mt_shared.contract import TargetInfo
 from mt_shared.data import Batch
-from mt_shared.engine.metrics import divided, is_by_atom
+from mt_shared.engine.metrics import divided
 from mt_shared.engine.prediction import Prediction, part
 from mt_shared.errors import OptionsError, UserError, did_you_mean
 from mt_shared.options import DEFAULT_LOSS, GRADIENT_OF, TERM_KEYS, LossEntry, find_loss
@@ -62,13 +62,11 @@ class Loss:
         return total
 
 
-def loss_terms(
-    spec: Setting, targets: dict[str, TargetInfo], per_structure: tuple[str, ...] = ()
-) -> list[LossTerm]:
+def loss_terms(spec: Setting, targets: dict[str, TargetInfo]) -> list[LossTerm]:
     """The summands that the option ``loss`` describes, in any of its short forms.
 
-    :param per_structure: targets whose values are not divided by the number of atoms
-    :raises OptionsError: for a target or a gradient that the data do not have
+    :raises OptionsError: for a target or a gradient that the data do not have, or if no term has a
+        weight
     :raises UserError: for a loss that its package cannot make
     """
     # a bare name for all targets is meant for their gradients too
@@ -83,13 +81,16 @@ def loss_terms(
     for name, target in targets.items():
         setting = by_target.get(name, default)
         gradients = _of_gradients(name, target, setting)
-        by_atom = is_by_atom(name, target, per_structure)
-        terms.append(_term(name, "", by_atom, setting))
+        terms.append(_term(name, "", target.by_atom, setting))
         for gradient in target.gradients:
             # there are as many forces as atoms, but one strain gradient for a structure, which
             # grows with it as its energy does
-            grows = by_atom and gradient != "positions"
+            grows = target.by_atom and gradient != "positions"
             terms.append(_term(name, gradient, grows, gradients.get(gradient, default)))
+    if not any(term.weight for term in terms):
+        raise OptionsError(
+            "architecture.training.loss gives every term the weight 0, and nothing would be learnt"
+        )
     return terms
 
 

@@ -21,6 +21,9 @@ from mt_shared.options import WORD_OF
 # Of numpy or of torch: nothing here needs to know which.
 Array = Any
 
+ROUNDING = 1e-6
+"""An error no larger than this, of numbers that are of order one, is rounding of float32."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -55,25 +58,14 @@ def divided(array: Array, divisors: Array) -> Array:
     return array / divisors.reshape(-1, *[1] * (array.ndim - 1))
 
 
-def is_by_atom(name: str, target: TargetInfo, per_structure: tuple[str, ...]) -> bool:
-    """Whether values of a target are divided by the number of atoms before they are compared.
-
-    Large structures would outweigh small ones otherwise. The option ``per_structure_targets`` names
-    the targets of structures whose values do not grow with the number of atoms.
-    """
-    return not target.per_atom and name not in per_structure
-
-
-def metrics_of(
-    targets: dict[str, TargetInfo], length_unit: str, per_structure: tuple[str, ...] = ()
-) -> list[Metric]:
+def metrics_of(targets: dict[str, TargetInfo], length_unit: str) -> list[Metric]:
     """The errors that are reported: energies by atom, forces, stress; in meV and A if possible."""
     metrics = []
     length = "A" if length_unit.lower() in ("angstrom", "a") else length_unit or "length"
     for name, target in targets.items():
         # users of eV think in meV; other units are taken as they are
         unit, factor = ("meV", 1e3) if target.unit == "eV" else (target.unit, 1.0)
-        per = "atom" if is_by_atom(name, target, per_structure) else ""
+        per = "atom" if target.by_atom else ""
         by_atom_unit = f"{unit}/atom" if unit else "per atom"
         metrics.append(Metric(name, "", name, by_atom_unit if per else unit, factor, per))
         for gradient in target.gradients:
@@ -181,16 +173,22 @@ class EpochErrors:
         return results
 
 
-def selection_metric(kind: str, results: dict[str, float]) -> float:
+def selection_metric(kind: str, results: dict[str, float], metrics: list[Metric]) -> float:
     """What the best model has least of.
 
     ``rmse_prod`` and ``mae_prod`` are products over targets and gradients: halving the error of
     the forces counts as much as halving that of the energy, whatever their units.
+
+    :return: infinite if a prediction is NaN; NaN if nothing has labels
     """
     if kind == "loss":
-        return results["loss"]
-    # What has no labels in the validation set is left out. Without any, the product of nothing is 1
-    # in every epoch.
+        return math.inf if math.isnan(results["loss"]) else results["loss"]
     suffix = {"rmse_prod": "RMSE", "mae_prod": "MAE"}[kind]
-    values = [value for name, value in results.items() if name.endswith(suffix)]
-    return math.prod(value for value in values if not math.isnan(value))
+    # Where an error is as small as rounding, such as that of forces which are zero by symmetry, it
+    # is noise, by which no model is better than another.
+    errors = [
+        max(results[f"{metric.label} {suffix}"], metric.factor * ROUNDING) for metric in metrics
+    ]
+    # what has no labels in the validation set is left out
+    errors = [error for error in errors if not math.isnan(error)]
+    return math.prod(errors) if errors else math.nan

@@ -237,7 +237,7 @@ class Schedule:
 
     A linear warm-up over ``warmup_fraction`` of the training, then ``cosine`` down to zero,
     ``constant``, or ``plateau``: constant, times ``factor`` whenever the metric has not fallen
-    for ``patience`` epochs.
+    for ``patience`` epochs. All of it is halved whenever the training diverges.
     """
 
     def __init__(self, hypers: dict[str, Any]):
@@ -248,9 +248,18 @@ class Schedule:
         self.reduction = 1.0
         self.best = math.inf
         self.bad_epochs = 0
+        self.halvings = 0
+
+    @property
+    def factor(self) -> float:
+        """What is left of the rate after divergences."""
+        return 0.5**self.halvings
 
     def rate(self, progress: float) -> float:
         """The learning rate at a progress between 0 (start) and 1 (end of the training)."""
+        return self.factor * self._planned(progress)
+
+    def _planned(self, progress: float) -> float:
         # Adam's first steps have the length of the rate, whatever the gradient: begin small.
         if progress < self.warmup:
             return self.learning_rate * progress / self.warmup
@@ -273,9 +282,16 @@ class Schedule:
 
     def state(self) -> dict[str, float | int]:
         """Plain values for the checkpoint."""
-        return {"reduction": self.reduction, "best": self.best, "bad_epochs": self.bad_epochs}
+        return {
+            "reduction": self.reduction,
+            "best": self.best,
+            "bad_epochs": self.bad_epochs,
+            "halvings": self.halvings,
+        }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """The inverse of :meth:`state`."""
         self.reduction, self.best = state["reduction"], state["best"]
         self.bad_epochs = state["bad_epochs"]
+        # checkpoints from before divergences were mended have none
+        self.halvings = state.get("halvings", 0)

@@ -49,8 +49,9 @@ class Report:
         self.bar = tqdm(
             total=self.num_epochs,
             initial=len(history),
-            unit="epoch",
             leave=False,
+            # what is last is cut off where a terminal is narrow: the bar, and no number
+            bar_format="epoch {n_fmt}/{total_fmt}{postfix} [{elapsed}<{remaining}] {bar}",
             disable=None,  # where there is no terminal
             ncols=size.columns,
             nrows=size.lines,
@@ -59,11 +60,13 @@ class Report:
         with self.path.open("w", newline="") as file:
             writer = csv.writer(file)
             errors = [f"{key} [{unit}]" if unit else key for key, unit in self.units.items()]
-            writer.writerow(["epoch", "learning rate", "train loss", "val loss", *errors])
+            writer.writerow(
+                ["epoch", "learning rate", "rate factor", "train loss", "val loss", *errors]
+            )
             writer.writerows(self._row(epoch) for epoch in history)
 
     def _row(self, epoch: dict[str, float]) -> list[str]:
-        keys = ["learning rate", "train loss", "val loss", *self.units]
+        keys = ["learning rate", "rate factor", "train loss", "val loss", *self.units]
         # repr: every digit, so that a restart writes the same rows again
         return [str(int(epoch["epoch"])), *(repr(epoch.get(key, math.nan)) for key in keys)]
 
@@ -76,7 +79,7 @@ class Report:
             # a line is written in its place
             self.bar.clear()
             log.info(self._line(epoch))
-        losses = f"loss {epoch['train loss']:.2e}, val {epoch['val loss']:.2e}"
+        losses = f"loss {_loss(epoch['train loss'], 2)}, val {_loss(epoch['val loss'], 2)}"
         self.bar.set_postfix_str(losses, refresh=False)
         self.bar.update(1)
 
@@ -84,7 +87,7 @@ class Report:
         number = int(epoch["epoch"])
         elapsed = time.monotonic() - self.started
         left = elapsed / (number - self.first_epoch) * (self.num_epochs - number)
-        losses = f"loss {epoch['train loss']:.3e} (val {epoch['val loss']:.3e})"
+        losses = f"loss {_loss(epoch['train loss'], 3)} (val {_loss(epoch['val loss'], 3)})"
         parts = [f"epoch {number}/{self.num_epochs}", losses]
         for metric in self.metrics:
             for kind in self.kinds:
@@ -92,6 +95,11 @@ class Report:
                 label = metric.label if kind == "RMSE" else f"{metric.label} MAE"
                 parts.append(f"{label} {_error(train)} (val {_error(val)}) {metric.unit}")
         return " | ".join([*parts, f"{_duration(left)} left"])
+
+
+def _loss(value: float, digits: int) -> str:
+    # nothing is validated
+    return "-" if math.isnan(value) else f"{value:.{digits}e}"
 
 
 def _error(value: float) -> str:

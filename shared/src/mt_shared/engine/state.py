@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -55,6 +56,7 @@ class Training:
 
     :param metrics: their factors turn the model's raw numbers into their units
     :param trained: names of the optimizer's parameters, in its order
+    :param threads: of a CPU; None before they are settled
     """
 
     model: TrainableModel[Any]
@@ -70,6 +72,19 @@ class Training:
     position: Position = field(default_factory=Position)
     best: Best = field(default_factory=Best)
     history: list[dict[str, float]] = field(default_factory=list)
+    threads: int | None = None
+    good: dict[str, Any] = field(default_factory=dict)
+    """What a divergence goes back to: the end of the last epoch, in which there was none."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the training is."""
+        return self.train.vectors.device
+
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether there are random numbers of a GPU."""
+        return self.device.type == "cuda"
 
     @property
     def evaluated_model(self) -> TrainableModel[Any]:
@@ -79,10 +94,20 @@ class Training:
         # torch's wrapper says no more than Module
         return cast(TrainableModel[Any], self.average.module)
 
+    def random_of_step(self, step: int) -> torch.Generator:
+        """The random numbers of a step of this epoch: a restart draws the same as no restart.
+
+        The sequence hashes the three together, so that no step has those of another one.
+        """
+        numbers = (self.seed, self.position.epoch, step)
+        (seed,) = np.random.SeedSequence(numbers).generate_state(1, np.uint64).tolist()
+        return torch.Generator().manual_seed(seed)
+
     def state(self) -> dict[str, Any]:
         """Tensors and plain values for the checkpoint."""
         return {
             "seed": self.seed,
+            "threads": self.threads,
             **vars(self.position),
             "optimizer": self.optimizer.state(),
             "trained": self.trained,
@@ -92,12 +117,14 @@ class Training:
             "best_metric": self.best.metric,
             "history": self.history,
             "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            "random_cuda": [torch.cuda.get_rng_state(self.device)] if self.is_on_gpu else [],
         }
 
     def load_state(self, state: dict[str, Any], best_state: StateDict | None) -> None:
         """The inverse of :meth:`state`; the weights are already in the model."""
         self.seed = state["seed"]
+        # checkpoints from before the number was settled do not have it
+        self.threads = state.get("threads")
         self.position = Position(state["epoch"], state["step"])
         if state["sums"] is not None:
             # a checkpoint is read on the CPU, whatever wrote it
@@ -112,8 +139,11 @@ class Training:
         self.history = list(state["history"])
         # of layers such as dropout: batches and rotations have generators of their own
         torch.set_rng_state(state["random"])
-        if state["random_cuda"]:
-            torch.cuda.set_rng_state_all(state["random_cuda"])
+        saved = state["random_cuda"]
+        if saved and self.is_on_gpu:
+            # older checkpoints have those of all devices of another machine
+            index = min(self.device.index or 0, len(saved) - 1)
+            torch.cuda.set_rng_state(saved[index], self.device)
 
 
 def in_saved_order(trained: Parameters, state: dict[str, Any]) -> Parameters:

@@ -25,10 +25,12 @@ from mt_shared.contract import (
 )
 from mt_shared.data import Batch, Dataset, GraphStore, cut_batches, epoch_batches
 from mt_shared.engine.baselines import normalizations, store_for
+from mt_shared.engine.divergence import MAX_HALVINGS, copy_of_state, divergence
 from mt_shared.engine.dry_run import try_largest_batch
 from mt_shared.engine.finetuning import (
     initialize_model,
     log_finetuning,
+    note_training,
     set_trainable,
     trained_info,
 )
@@ -49,6 +51,8 @@ from mt_shared.engine.state import (
     in_saved_order,
     write_rotating,
 )
+from mt_shared.engine.threads import settle_threads
+from mt_shared.engine.validation import check_validation
 from mt_shared.errors import UserError
 from mt_shared.model import TrainableModel, adapted_class
 from mt_shared.options import complete_engine_hypers
@@ -94,8 +98,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
 
         :param targets: those that the data have labels of, with the gradients that have some
         """
-        per_structure = tuple(self.hypers["per_structure_targets"])
-        return Loss(loss_terms(self.hypers["loss"], targets, per_structure))
+        return Loss(loss_terms(self.hypers["loss"], targets))
 
     def make_optimizer(
         self, parameters: dict[str, torch.nn.Parameter]
@@ -106,7 +109,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             that they had before it
         """
         is_adamw = self.hypers["optimizer"] == "adamw"
-        rate, decay = self.hypers["learning_rate"], self.hypers["weight_decay"]
+        rate, decay = self.hypers["learning_rate"], self.hypers["weight_decay"] or 0.0
         return Adam(parameters.values(), rate, decay, is_adamw)
 
     def transform(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -155,8 +158,14 @@ class Trainer(TrainerInterface[dict[str, Any]]):
         report = Report(folder, run.metrics, self.hypers, run.history)
         with closing(report.bar), StopRequest() as stop:
             self._save(run, folder)
-            while run.position.epoch < self.hypers["num_epochs"] and not self._stagnates(run):
+            while not self._has_ended(run):
+                run.good = copy_of_state(run, self.extra_state())
                 self._train_epoch(run, stop, folder)
+                fault = divergence(run)
+                if fault is not None:
+                    report.bar.clear()
+                    self._go_back(run, fault, folder)
+                    continue
                 self._end_epoch(run)
                 self.after_epoch(run.model, run.history[-1])
                 report.epoch(run.history[-1])
@@ -164,9 +173,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
                     self._save(run, folder)
             if not self._is_due(run):
                 self._save(run, folder)
-        if run.position.epoch < self.hypers["num_epochs"]:
-            log.info(f"Stopped after epoch {run.position.epoch}: no progress in validation")
-        log.info(f"Best model: epoch {run.best.epoch}")
+        self._log_end(run, folder)
 
     def dry_run(
         self,
@@ -201,6 +208,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
         # layers have been added and before the optimizer collects them.
         train_datasets = without_repulsion(model, train_datasets)
         val_datasets = without_repulsion(model, val_datasets)
+        note_training(model, train_datasets, hypers)
         info = trained_info(model.dataset_info, train_datasets)
         if self.context != "restart":
             initialize_model(model, info, self._old_info, train_datasets, hypers)
@@ -211,10 +219,12 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             store_for(model, datasets, info, dtype).to(device)
             for datasets in (train_datasets, val_datasets or [train_datasets[0].subset([])])
         )
+        check_validation(val, hypers)
         self.info = info
         run = self._make_training(model, train, val, info)
         if self._saved is not None:
             self._restore(run, self._saved)
+        settle_threads(run, self.predict, self._batches(run, 0))
         self._training = run
         return run
 
@@ -234,7 +244,6 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             mean = get_ema_multi_avg_fn(hypers["ema_decay"])
             average = AveragedModel(model, multi_avg_fn=mean)
         normalization = normalizations(model, info.targets)
-        per_structure = tuple(hypers["per_structure_targets"])
         return Training(
             model=model,
             train=train,
@@ -242,7 +251,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             loss=self.make_loss(info.targets),
             metrics=[
                 replace(metric, factor=metric.factor * normalization[metric.target].scale)
-                for metric in metrics_of(info.targets, info.length_unit, per_structure)
+                for metric in metrics_of(info.targets, info.length_unit)
             ],
             optimizer=optimizer,
             trained=list(trained),
@@ -256,11 +265,24 @@ class Trainer(TrainerInterface[dict[str, Any]]):
         # checkpoints from before there was this hook do not have it
         if "extra" in saved["trainer"]:
             self.load_extra_state(saved["trainer"]["extra"])
+        if run.schedule.halvings > 0:
+            # one that was given up is tried once more, since somebody asks for it
+            run.schedule.halvings = min(run.schedule.halvings, MAX_HALVINGS)
+            log.info(
+                f"The learning rate is {run.schedule.factor:g} of that of the options: the "
+                f"training has diverged {run.schedule.halvings} times"
+            )
         if run.position.epoch >= self.hypers["num_epochs"]:
             log.info(
                 f"Nothing is left to train: {run.position.epoch} epochs are done, and num_epochs "
                 f"is {self.hypers['num_epochs']}; raise it to go on"
             )
+
+    def _load_state(self, run: Training, state: dict[str, Any]) -> None:
+        """Take the training back to where :func:`copy_of_state` was called."""
+        run.model.load_state_dict(state["model"])
+        run.load_state(state["trainer"], run.best.state)
+        self.load_extra_state(state["trainer"]["extra"])
 
     def _train_epoch(self, run: Training, stop: StopRequest, folder: Path) -> None:
         """The steps of an epoch that are not done yet: after a restart, from its middle on."""
@@ -279,9 +301,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             progress = epochs / self.hypers["num_epochs"]
             run.optimizer.learning_rate = run.schedule.rate(progress)
             batch = run.train.batch(batches[step].to(run.train.vectors.device))
-            # a generator for each step: a restart draws the same numbers as no restart
-            seed = (run.seed + 7919 * run.position.epoch + step) % 2**63
-            batch = self.transform(batch, torch.Generator().manual_seed(seed))
+            batch = self.transform(batch, run.random_of_step(step))
             predictions, loss = self._step(run, batch)
             errors.update(predictions, batch)
             run.position.loss += loss.detach().to(torch.float64) / len(batches)
@@ -309,23 +329,43 @@ class Trainer(TrainerInterface[dict[str, Any]]):
 
     # ---- the end of an epoch
 
+    def _go_back(self, run: Training, fault: str, folder: Path) -> None:
+        """Back to the end of the last good epoch, to go on with half the learning rate."""
+        epoch = run.position.epoch + 1
+        self._load_state(run, run.good)
+        if self.hypers["on_divergence"] == "stop":
+            raise UserError(
+                f"in epoch {epoch}, {fault}, and on_divergence is 'stop'; lower "
+                "architecture.training.learning_rate or set gradient_clip_norm. The state before "
+                f"that epoch is in {self._save(run, folder)}"
+            )
+        run.schedule.halvings += 1
+        log.warning(
+            f"In epoch {epoch}, {fault}: back to the end of epoch {run.position.epoch}, and on "
+            f"with {run.schedule.factor:g} of the learning rate"
+            if run.schedule.halvings <= MAX_HALVINGS
+            else f"In epoch {epoch}, {fault}, after {MAX_HALVINGS} times half the learning rate: "
+            "the training ends here"
+        )
+
     def _end_epoch(self, run: Training) -> None:
         """Validate, keep the best model, write the history, and step to the next epoch."""
         assert run.position.loss is not None
         epoch, loss = run.position.epoch + 1, float(run.position.loss)
-        if not math.isfinite(loss):
-            raise UserError(
-                f"the loss became {loss} in epoch {epoch}; lower "
-                "architecture.training.learning_rate or set gradient_clip_norm. The checkpoints "
-                "of the epochs before are kept"
-            )
         results = EpochErrors(run.metrics, run.train, run.position.sums).results()
         validation = self._validate(run)
-        metric = selection_metric(self.hypers["best_model_metric"], validation)
+        # without labels to compare with there is nothing to choose by, and the last model is kept
+        metric = math.nan
+        if run.val.has_labels:
+            metric = selection_metric(self.hypers["best_model_metric"], validation, run.metrics)
+            if math.isinf(metric):
+                log.warning(
+                    f"Epoch {epoch}: the error on the validation set is not finite, so that this "
+                    "model is not kept"
+                )
         run.schedule.after_epoch(metric)
         run.position = Position(epoch)
-        # without a validation set there is nothing to choose by, and the last model is kept
-        if metric < run.best.metric or len(run.val) == 0:
+        if metric < run.best.metric or math.isnan(metric):
             state = copy.deepcopy(run.evaluated_model.state_dict())
             run.best = Best(epoch, metric, dict(state))
         run.history.append(
@@ -333,6 +373,7 @@ class Trainer(TrainerInterface[dict[str, Any]]):
             | {"train loss": loss}
             | {f"val {name}": value for name, value in validation.items()}
             | {"epoch": epoch, "learning rate": run.optimizer.learning_rate}
+            | {"rate factor": run.schedule.factor}
         )
 
     def _validate(self, run: Training) -> dict[str, float]:
@@ -354,6 +395,28 @@ class Trainer(TrainerInterface[dict[str, Any]]):
     def _is_due(self, run: Training) -> bool:
         return run.position.epoch % self.hypers["checkpoint_interval"] == 0
 
+    def _has_ended(self, run: Training) -> bool:
+        is_done = run.position.epoch >= self.hypers["num_epochs"]
+        return is_done or run.schedule.halvings > MAX_HALVINGS or self._stagnates(run)
+
+    def _log_end(self, run: Training, folder: Path) -> None:
+        """Say which model is the best one.
+
+        :raises UserError: there is none
+        """
+        if run.best.epoch == 0:
+            why = (
+                "no epoch had a finite error on the validation set: look at its labels and at "
+                "structures unlike those of the training set"
+                if run.position.epoch > 0
+                else "the first epoch diverged at every learning rate that was tried: look at the "
+                "labels, their units, and structures whose atoms are too close"
+            )
+            raise UserError(f"{why}. The last state is in {folder / 'latest.ckpt'}")
+        if run.position.epoch < self.hypers["num_epochs"] and self._stagnates(run):
+            log.info(f"Stopped after epoch {run.position.epoch}: no progress in validation")
+        log.info(f"Best model: epoch {run.best.epoch}")
+
     def _stagnates(self, run: Training) -> bool:
         patience = self.hypers["early_stopping_patience"]
         # an epoch that was interrupted is finished first: only whole epochs count
@@ -365,6 +428,9 @@ class Trainer(TrainerInterface[dict[str, Any]]):
 
     def _interrupt(self, run: Training, stop: StopRequest, folder: Path) -> None:
         assert stop.received is not None
+        # what has diverged is of no use to a restart, which would not know where to go back to
+        if run.position.loss is not None and not math.isfinite(float(run.position.loss)):
+            self._load_state(run, run.good)
         path = self._save(run, folder)
         raise Interrupted(stop.received.name, 128 + stop.received, path)
 

@@ -11,7 +11,7 @@ from mt_shared.model.elements import ElementModules
 from mt_shared.model.growth import Places
 from mt_shared.model.heads import Head
 from mt_shared.model.lora import add_updates, is_of_update, linear_layers
-from mt_shared.model.outputs import collect, sum_over_atoms
+from mt_shared.model.outputs import collect, shares_of_mean, sum_over_atoms
 from mt_shared.model.renaming import rename_parameters
 from mt_shared.model.shapes import check_shape
 from mt_shared.model.species import SpeciesLinear, sort_by_species
@@ -37,6 +37,7 @@ __all__ = [
     "is_of_update",
     "linear_layers",
     "rename_parameters",
+    "shares_of_mean",
     "sort_by_species",
     "sum_over_atoms",
 ]

@@ -23,6 +23,7 @@ from mt_shared.data import (
     MIN_DISTANCE,
     Graph,
     add_input,
+    refuse_coincident_atoms,
     requested_neighbor_lists,
     starts_of,
 )
@@ -61,6 +62,7 @@ class AdaptedModel(TrainableModel[Any]):
         model: Optional[ModelInterface[Any]] = None,
     ):
         super().__init__(hypers, dataset_info, metadata)
+        self.takes_float64 = True
         if model is None:
             model = self.model_class(hypers, dataset_info)
         self.model = model
@@ -162,7 +164,10 @@ class AdaptedModel(TrainableModel[Any]):
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
         """What the author's ``forward`` gives, with scale and composition."""
-        results = self.model(systems, outputs, selected_atoms)
+        dtype = systems[0].positions.dtype
+        refuse_coincident_atoms(systems)
+        in_own = [system.to(self.no_numbers.dtype) for system in systems]
+        results = self.model(in_own, outputs, selected_atoms)
         atoms = atom_samples(systems)
         types: List[Tensor] = []
         counts: List[int] = []
@@ -170,7 +175,8 @@ class AdaptedModel(TrainableModel[Any]):
             types.append(system.types)
             counts.append(len(system))
         species = self.type_to_species[torch.cat(types).to(torch.int64)]
-        starts = starts_of(torch.tensor(counts, device=species.device))
+        num_atoms = torch.tensor(counts, device=species.device)
+        starts = starts_of(num_atoms)
         selected = selection(atoms, selected_atoms)
         if selected is None:
             selected = torch.arange(len(species), device=species.device)
@@ -179,16 +185,20 @@ class AdaptedModel(TrainableModel[Any]):
                 block = results[name].block()
                 # rows of the block are in an order of the author's
                 rows = block.samples.values.to(torch.int64)
+                nothing = block.values.new_zeros((len(species), block.values.size(1)))
+                composition = baseline(nothing, species)
+                if name in self.means:
+                    composition = composition / num_atoms[atoms[:, 0].to(torch.int64)].unsqueeze(1)
+                values = block.values.to(torch.float64) * baseline.scale
                 if "atom" in block.samples.names:
-                    values = baseline(block.values, species[starts[rows[:, 0]] + rows[:, 1]])
+                    values = values + composition[starts[rows[:, 0]] + rows[:, 1]]
                 else:
-                    nothing = block.values.new_zeros((len(selected), block.values.size(1)))
-                    composition = baseline(nothing, species[selected])
                     totals = composition.new_zeros((len(systems), composition.size(1)))
-                    totals = totals.index_add(0, atoms[selected, 0].to(torch.int64), composition)
-                    values = block.values.to(torch.float64) * baseline.scale + totals[rows[:, 0]]
+                    owners = atoms[selected, 0].to(torch.int64)
+                    totals = totals.index_add(0, owners, composition[selected])
+                    values = values + totals[rows[:, 0]]
                 whole = TensorBlock(
-                    values=values.to(block.values.dtype),
+                    values=values.to(dtype),
                     samples=block.samples,
                     components=block.components,
                     properties=block.properties,
@@ -217,7 +227,7 @@ class AdaptedModel(TrainableModel[Any]):
             self.model = inner
             return self
         model = type(self)(self.hypers, merged, self.metadata, inner)
-        model.to(self.types.device)
+        model.to(device=self.types.device, dtype=self.dtype)
         places = places_of_types(
             list(self.dataset_info.atomic_types), list(merged.atomic_types)
         ).to(self.types.device)
@@ -230,7 +240,7 @@ class AdaptedModel(TrainableModel[Any]):
     def remove_target(self, name: str) -> None:
         """As the author's model does it."""
         self.model.remove_target(name)
-        del self.baselines[name]
+        self.forget_baseline(name)
         self.dataset_info = self.dataset_info.without(name)
 
     # ---- checkpoints and export

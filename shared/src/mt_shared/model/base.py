@@ -24,7 +24,7 @@ from mt_shared.data import Graph, graph_from_systems, short_name
 from mt_shared.errors import DataError, did_you_mean
 from mt_shared.model.heads import Head
 from mt_shared.model.lora import merged_copy
-from mt_shared.model.outputs import collect, sum_over_atoms
+from mt_shared.model.outputs import collect, shares_of_mean, sum_over_atoms
 from mt_shared.model.persistence import PersistentModel
 from mt_shared.model.shapes import ANY, check_shape
 from mt_shared.model.zbl import repulsion_factor, zbl_of
@@ -46,6 +46,7 @@ class BaseModel(PersistentModel):
 
     property_names: Dict[str, str]
     input_names: List[str]
+    inputs: Dict[str, ModelOutput]
 
     def __init__(
         self, hypers: Dict[str, Any], dataset_info: DatasetInfo, cutoff: float, zbl: bool = False
@@ -54,8 +55,14 @@ class BaseModel(PersistentModel):
         self.cutoff = float(cutoff)
         self.neighbor_list = NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)
         self.input_names = list(dataset_info.inputs)
+        self.inputs = {
+            name: ModelOutput(unit=info.unit, sample_kind=info.sample_kind)
+            for name, info in dataset_info.inputs.items()
+        }
         if zbl:
             self.repulsion = zbl_of(dataset_info, self.cutoff)
+        # by the forward below; a concrete class may have one of its own
+        self.takes_float64 = type(self).forward is BaseModel.forward
         self.has_atomic_values = True
         self.per_atom: Dict[str, bool] = {}
         self.outputs: Dict[str, ModelOutput] = {}
@@ -110,7 +117,8 @@ class BaseModel(PersistentModel):
                 f"'{name}' is the only energy of a model with a repulsion of nuclei (zbl), and "
                 "cannot be removed"
             )
-        for parts in (self.heads, self.baselines, self.repelled, self.per_atom):
+        self.forget_baseline(name)
+        for parts in (self.heads, self.repelled, self.per_atom):
             if name in parts:
                 del parts[name]
         for output in (name, LAST_LAYER.format(name)):
@@ -149,12 +157,14 @@ class BaseModel(PersistentModel):
         return results
 
     def values(self, graph: Graph, targets: List[str]) -> Dict[str, Tensor]:
-        """Raw values of targets: (A, P), or their sums (S, P) over the atoms of each structure."""
-        atomic = self.predict(graph, targets)
-        return {
-            name: atomic[name] if self.per_atom[name] else sum_over_atoms(atomic[name], graph)
-            for name in targets
-        }
+        """Raw values of targets: (A, P), or their sums or means (S, P) over each structure."""
+        values = self.predict(graph, targets)
+        for name in targets:
+            if name in self.means:
+                values[name] = shares_of_mean(values[name], graph)
+            if not self.per_atom[name]:
+                values[name] = sum_over_atoms(values[name], graph)
+        return {name: values[name] for name in targets}
 
     def forward(
         self,
@@ -172,11 +182,14 @@ class BaseModel(PersistentModel):
             self.input_names,
             self.reads_positions,
             self.reads_reverse,
+            self.no_numbers.dtype,
         )
         atomic = self.predict(graph)
         # From here on in float64: energies of whole structures have more digits than float32.
         for name, baseline in self.baselines.items():
             atomic[name] = baseline(atomic[name], graph.species)
+        for name in self.means:
+            atomic[name] = shares_of_mean(atomic[name], graph)
         if self.repulsion is not None:
             repulsion = self.repulsion(graph)
             for name, factor in self.repelled.items():
@@ -187,16 +200,17 @@ class BaseModel(PersistentModel):
         """Each target, the features, and the features before each target's last layer."""
         return self.outputs
 
+    # exported, so that a model which is read from its file can be put into another one: metatomic
+    # asks the parts of a model (WeightedSum)
+    @torch.jit.export
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The one neighbor list that :meth:`forward` reads."""
         return [self.neighbor_list]
 
+    @torch.jit.export
     def requested_inputs(self) -> Dict[str, ModelOutput]:
         """The inputs of the data that the model was made for."""
-        return {
-            name: ModelOutput(unit=info.unit, sample_kind=info.sample_kind)
-            for name, info in self.dataset_info.inputs.items()
-        }
+        return self.inputs
 
     # ---- export
 

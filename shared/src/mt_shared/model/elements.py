@@ -32,8 +32,8 @@ class ElementModules(torch.nn.ModuleDict):
         :param species: (A,) int64, index of each atom's type among the model's
         """
         order, slot, counts = sort_by_species(species, self.num_species)
-        parts = x_AF[order].split_with_sizes(counts)
+        parts = x_AF.index_select(0, order).split_with_sizes(counts)
         results: List[Tensor] = []
         for i, module in enumerate(self.values()):
             results.append(module(parts[i]))
-        return torch.cat(results)[slot]
+        return torch.cat(results).index_select(0, slot)

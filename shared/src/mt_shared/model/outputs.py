@@ -57,6 +57,11 @@ def sum_over_atoms(values: Tensor, graph: Graph) -> Tensor:
     return zeros.index_add(0, graph.system, values)
 
 
+def shares_of_mean(values: Tensor, graph: Graph) -> Tensor:
+    """What each atom adds to the mean over the atoms of its structure, of values (A, P)."""
+    return values / graph.num_atoms[graph.system].unsqueeze(1)
+
+
 def atom_samples(systems: List[System]) -> Tensor:
     """The pairs (system, atom) of all atoms in the order of the systems, int32 (A, 2)."""
     samples: List[Tensor] = []

@@ -18,6 +18,7 @@ from mt_shared.contract import (
     ModelInterface,
     TargetInfo,
     checkpoint_header,
+    misfit,
 )
 from mt_shared.data import Graph
 from mt_shared.errors import CheckpointError, DataError
@@ -53,8 +54,15 @@ class TrainableModel(ModelInterface[HypersType]):
     """Radius of the neighborhoods in the graph, in the unit of length of the data."""
     repelled: Dict[str, float]
     """Energies to which the repulsion is added, and the factor that brings it to their unit."""
+    no_numbers: Tensor
+    """(0,) in the dtype of the model."""
     type_to_species: Tensor
     """(max type + 1,) int64, the species of each atomic type."""
+    takes_float64: bool
+    """Whether :meth:`forward` takes systems in float64 as well, in which case its values are in
+    float64 too, whatever the dtype of the network."""
+    means: List[str]
+    """Targets of structures that are the mean over their atoms; the others are their sum."""
 
     def __init__(
         self,
@@ -70,6 +78,13 @@ class TrainableModel(ModelInterface[HypersType]):
         self.baselines = torch.nn.ModuleDict()
         self.repulsion: Optional[ZBL] = None
         self.repelled = {}
+        self.means = []
+        self.takes_float64 = False
+        # of no numbers, and before all other buffers: whoever wraps a model without parameters
+        # (metatomic's SymmetrizedModel) takes dtype and device of the first one
+        supported, usual = self.__supported_dtypes__, torch.get_default_dtype()
+        no_numbers = torch.zeros(0, dtype=usual if usual in supported else supported[0])
+        self.register_buffer("no_numbers", no_numbers, persistent=False)
         # a table by atomic number: one look-up for all atoms, on whatever device they are
         atomic_types = list(dataset_info.atomic_types)
         type_to_species = torch.zeros(max(atomic_types) + 1, dtype=torch.int64)
@@ -87,8 +102,8 @@ class TrainableModel(ModelInterface[HypersType]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the parameters."""
-        return next(self.parameters()).dtype
+        """The dtype of the parameters, where there are any."""
+        return next(self.parameters(), self.no_numbers).dtype
 
     def add_baseline(self, name: str, target: TargetInfo) -> None:
         """Make the baseline of a target, which changes nothing before it is fitted.
@@ -102,6 +117,13 @@ class TrainableModel(ModelInterface[HypersType]):
             )
         num_species = len(self.dataset_info.atomic_types)
         self.baselines[name] = Baseline(num_species, target.num_subtargets)
+        if target.is_mean:
+            self.means.append(name)
+
+    def forget_baseline(self, name: str) -> None:
+        """Undo :meth:`add_baseline`."""
+        del self.baselines[name]
+        self.means = [each for each in self.means if each != name]
 
     @abstractmethod
     def values(self, graph: Graph, targets: List[str]) -> Dict[str, Tensor]:
@@ -137,7 +159,7 @@ class TrainableModel(ModelInterface[HypersType]):
             self.load_state_dict(state)
         except RuntimeError as error:
             raise CheckpointError(
-                f"the checkpoint does not fit the model {type(self).__name__}, although it is of "
-                f"the same version {self.__checkpoint_version__}: the model was changed without a "
-                f"new __checkpoint_version__ and an upgrade. {' '.join(str(error).split())[:300]}"
+                f"the checkpoint does not fit the model {type(self).__name__}, although both say "
+                f"version {self.__checkpoint_version__}. {misfit(checkpoint)}. "
+                f"{' '.join(str(error).split())[:300]}"
             ) from error

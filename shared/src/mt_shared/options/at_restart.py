@@ -10,7 +10,7 @@ Where the keyword is absent, the state is that of the section above; at the top 
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from mt_shared.options.faults import KeyPath
 from mt_shared.options.hypers import HypersEntry, engine_schema, engine_schemas
@@ -26,13 +26,9 @@ def state_at_restart(
 
     :param referenced: the schemas that ``schema`` refers to by URN
     """
-    schemas = SchemaSet(schema, referenced or {})
-    node = schemas.whole(schemas.root)
-    state: RestartState = node.get("atRestart", "fixed")
-    for part in path:
-        # What no schema describes has nothing of its own to say, nor has anything below it.
-        below = (_child(case, part) for case in schemas.cases(node))
-        node = schemas.whole(next((child for child in below if child is not None), {}))
+    state: RestartState = "fixed"
+    # what no schema describes has nothing of its own to say
+    for node in SchemaSet(schema, referenced or {}).along(path):
         state = node.get("atRestart", state)
     return state
 
@@ -49,12 +45,3 @@ def hyper_at_restart(entry: HypersEntry, path: KeyPath) -> RestartState:
     if section == "training" and below and below[0] in engine_schema()["properties"]:
         return state_at_restart(tuple(below), engine_schema(), engine_schemas())
     return "fixed" if section == "model" else "on_request"
-
-
-def _child(schema: Schema, part: str | int) -> Any:
-    """The schema of a key of a mapping or of an item of a list; None: this schema knows none."""
-    known = schema.get("properties", {})
-    if part in known:
-        return known[part]
-    others = schema.get("items" if isinstance(part, int) else "additionalProperties")
-    return others if isinstance(others, Mapping) else None

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mt_shared.errors import OptionsError
+from mt_shared.errors import OptionsError, shortened
 
 KeyPath = tuple[str | int, ...]
 """Where a value is in a tree of options: keys of mappings and indices of lists."""
+
+# With the line above and a line for what is left, they fit on a screen.
+_MOST_SHOWN = 15
+_LONG = 80
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,14 @@ def dotted(path: Iterable[str | int]) -> str:
     return ".".join(str(part) for part in path)
 
 
+def renamed_path(path: KeyPath, renamed: Mapping[KeyPath, KeyPath]) -> KeyPath:
+    """The path with its beginning renamed, if it begins with one of those that are."""
+    for old, new in renamed.items():
+        if path[: len(old)] == old:
+            return (*new, *path[len(old) :])
+    return path
+
+
 def shown(value: Any) -> str:
     """A value as an error quotes it: text in quotes, containers by their kind."""
     if isinstance(value, Mapping):
@@ -33,15 +45,17 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if value is None:
         return "nothing (null)"
-    return repr(value)
+    return repr(shortened(value) if isinstance(value, str) else value)
 
 
 def raise_faults(
     faults: Iterable[Fault], source: str, where: Mapping[KeyPath, str] | None = None
 ) -> None:
-    """Raise one OptionsError that lists every fault, or do nothing if there is none.
+    """Raise one OptionsError that lists the faults, or do nothing if there is none.
 
-    ``where`` says for each path of the file how to find it (``line 12``), in the file's order.
+    Of very many the first are listed: the others often have the same cause.
+
+    :param where: for each path of the file how to find it (``line 12``), in the file's order
     """
     # Several rules of a schema can find the same fault.
     found = list(dict.fromkeys(faults))
@@ -59,9 +73,16 @@ def raise_faults(
     found.sort(key=lambda fault: position.get(known_part(fault), -1))
     count = "1 fault" if len(found) == 1 else f"{len(found)} faults"
     lines = [f"{source}: {count} in the options"]
-    for fault in found:
+    told: set[tuple[KeyPath, str]] = set()
+    for fault in found[:_MOST_SHOWN]:
         known = known_part(fault)
-        place = f"({where[known]})" if known else ""
-        head = " ".join(part for part in (dotted(fault.path), place) if part)
-        lines.append(f"  {head}: {fault.message}" if head else f"  {fault.message}")
+        place = f"({shortened(where[known], 120)})" if known else ""
+        head = " ".join(part for part in (shortened(dotted(fault.path), 120), place) if part)
+        # long are those that list the keys which are known there
+        is_long, here = len(fault.message) > _LONG, (fault.path[:-1], fault.message)
+        message = "the same" if is_long and here in told else fault.message
+        told.add(here)
+        lines.append(f"  {head}: {message}" if head else f"  {message}")
+    if len(found) > _MOST_SHOWN:
+        lines.append(f"  and {len(found) - _MOST_SHOWN} more: mend these first")
     raise OptionsError("\n".join(lines))

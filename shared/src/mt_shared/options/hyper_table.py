@@ -39,7 +39,8 @@ class Hyper:
     (``TARGET``). ``kind`` and ``bounds`` are in words (``a number or null``, ``above 0``), bounds
     empty where there are none; ``default`` is UNSET below a value that is written as a whole.
     ``of_engine``: described by the shared engine; the default may be the architecture's own.
-    ``at_restart``: whether it may change when a training goes on, see ``at_restart.py``.
+    ``at_restart``: whether it may change when a training goes on, see ``at_restart.py``. ``unit``
+    is ``length`` where the default is in angstrom, see ``lengths.py``; else empty.
     """
 
     path: tuple[str, ...]
@@ -50,6 +51,7 @@ class Hyper:
     is_section: bool
     of_engine: bool
     at_restart: RestartState
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -60,7 +62,8 @@ class Hyper:
 def hyper_table(entry: HypersEntry) -> list[Hyper]:
     """The hypers of an architecture, in the order of its defaults, each below its section.
 
-    One that the schema describes and refuses whatever its value is left out. Without a schema the
+    One that the schema describes and refuses whatever its value, or as another name of one, is left
+    out. Without a schema the
     defaults alone tell: then there are no bounds and no meanings.
     """
     schema = entry.schema or {}
@@ -101,9 +104,10 @@ class _Walk:
         for key in (*given, *(key for key in known if key not in given)):
             # A key of the user's choice may have a default as well.
             node_of_key = known.get(key, known.get(_ANY_TARGET, known.get(_ANY_NAME, {})))
+            whole = self._schemas.whole(node_of_key)
             # Refused whatever the value: the key is known only for the sake of the error.
-            rules = self._schemas.whole(node_of_key).get("refused", ())
-            if not any(rule["if"] == {} for rule in rules):
+            is_refused = any(rule["if"] == {} for rule in whole.get("refused", ()))
+            if not is_refused and "sameAs" not in whole:
                 yield from self._hyper(node_of_key, given.get(key, UNSET), (*path, key), state)
 
     def _hyper(
@@ -122,6 +126,7 @@ class _Walk:
             is_section="properties" in whole or (not whole and isinstance(default, Mapping)),
             of_engine=path[0] == "training" and path[1] in self._engine_keys,
             at_restart=whole.get("atRestart", above),
+            unit=next((case["unit"] for case in self._schemas.cases(node) if "unit" in case), ""),
         )
         mappings = list(self._mappings(whole, default))
         first = self._written.setdefault(node.get("$ref", hyper.name), hyper.name)

@@ -1,12 +1,14 @@
 """Hypers of an architecture, on their one way from the defaults to model and trainer.
 
 1. The defaults: those of the architecture, over the engine's if its schema refers to the engine.
-2. ``merge_hypers``: the sections ``model`` and ``training`` of the user over the defaults.
-3. ``find_hyper_faults``: what came of that is checked against the schema.
-4. ``complete_engine_hypers``, by the shared trainer: what still lacks of its hypers, which is all
+2. ``usual_names``: a hyper that has several names gets the usual one.
+3. ``merge_hypers``: the sections ``model`` and ``training`` of the user over the defaults, whose
+   lengths are converted to the unit of the data (``lengths.py``).
+4. ``find_hyper_faults``: what came of that is checked against the schema.
+5. ``complete_engine_hypers``, by the shared trainer: what still lacks of its hypers, which is all
    that an architecture without a schema leaves to it.
 
-``resolve_hypers`` takes the first three. The dispatcher takes them one by one, to name the faults
+``resolve_hypers`` takes the first four. The dispatcher takes them one by one, to name the faults
 of the hypers together with those of all other options.
 
 The hypers of the shared engine are described and defaulted once, beside the engine
@@ -26,9 +28,11 @@ from typing import Any, Protocol
 from mt_shared.errors import ArchitectureError, nearest
 from mt_shared.options.elements import atomic_number
 from mt_shared.options.faults import Fault, KeyPath, dotted, raise_faults
+from mt_shared.options.lengths import find_lengths, in_length_unit
 from mt_shared.options.losses import loss_schemas
 from mt_shared.options.options_file import deep_merge
 from mt_shared.options.schema_check import find_faults
+from mt_shared.options.schemas import SchemaSet
 from mt_shared.options.yaml_loader import load_yaml
 
 ENGINE_URN = "urn:mt-shared:engine:1"
@@ -67,30 +71,78 @@ def resolve_hypers(
     user: Mapping[str, Any],
     *,
     source: str = "options",
+    length_unit: str | None = None,
     target_names: Collection[str] | None = None,
 ) -> Hypers:
     """The hypers of model and trainer, merged and checked.
 
     :param user: the section ``architecture`` of the options
     :param source: the options file, named in the error
+    :param length_unit: of the data
     :param target_names: the targets that hypers may name; None allows any name
     :raises OptionsError: lists every fault
     """
+    user, _ = usual_names(entry, user)
     raise_faults(find_hyper_faults(entry, user, target_names=target_names), source)
-    return merge_hypers(entry, user)
+    return merge_hypers(entry, user, length_unit)
 
 
-def merge_hypers(entry: HypersEntry, user: Mapping[str, Any]) -> Hypers:
-    """The defaults with the user's values over them, as they are written and unchecked."""
+def usual_names(
+    entry: HypersEntry, user: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[KeyPath, KeyPath]]:
+    """The section ``architecture`` with hypers that have several names under the usual one.
+
+    :return: the section; and what was renamed, from where to where, within it
+    """
+    schema = entry.schema
+    if schema is None:
+        # the engine's, whose trainer may be the one that trains
+        schema = {"properties": {"training": {"$ref": ENGINE_URN}}}
+    schemas = SchemaSet(schema, engine_schemas())
+    section = dict(user)
+    renamed: dict[KeyPath, KeyPath] = {}
+    for part, node in schemas.known_keys(schema).items():
+        written, known = section.get(part) or {}, schemas.known_keys(node)
+        own = entry.default_hypers.get(part) or {}
+        usual = {
+            key: known[key]["sameAs"]
+            for key in written
+            if "sameAs" in known.get(key, {}) and key not in own
+        }
+        # with both, the other name stays, and is refused
+        usual = {key: name for key, name in usual.items() if name not in written}
+        if usual:
+            section[part] = {usual.get(key, key): value for key, value in written.items()}
+            renamed |= {(part, key): (part, name) for key, name in usual.items()}
+    return section, renamed
+
+
+def merge_hypers(
+    entry: HypersEntry, user: Mapping[str, Any], length_unit: str | None = None
+) -> Hypers:
+    """The defaults with the user's values over them, as they are written and unchecked.
+
+    :param length_unit: of the data and of the user's values, to which defaults that are lengths are
+        converted; None: it is not known, and the defaults stay as they are
+    """
     defaults = entry.default_hypers
     if uses_engine(entry.schema):
         defaults = deep_merge({"training": engine_defaults()}, defaults)
+    if length_unit:
+        defaults = in_length_unit(defaults, length_hypers(entry, defaults), length_unit)
     merged = {
         # A section that is there but empty is null in YAML.
         section: deep_merge(defaults.get(section, {}), user.get(section) or {})
         for section in ("model", "training")
     }
     return Hypers(**merged, unchecked=entry.schema is None)
+
+
+def length_hypers(entry: HypersEntry, hypers: Mapping[str, Any]) -> list[KeyPath]:
+    """Which of these hypers, of the sections ``model`` and ``training``, are lengths."""
+    if entry.schema is None:
+        return []
+    return find_lengths(hypers, entry.schema, engine_schemas())
 
 
 def find_hyper_faults(

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mt_shared.errors import OptionsError
-from mt_shared.options.faults import KeyPath, dotted, shown
-from mt_shared.options.yaml_loader import dump_inline, load_with_lines, load_yaml, read_text
+from mt_shared.errors import OptionsError, shortened
+from mt_shared.options.faults import KeyPath, dotted, renamed_path, shown
+from mt_shared.options.yaml_loader import dump_inline, load_yaml, read_with_lines
 from mt_shared.tables import columns
 
 Origin = Literal["default", "file", "flag"]
@@ -34,17 +34,22 @@ class LoadedOptions:
 
 
 def load_options(
-    options: str | Path | Mapping[Any, Any], flags: Sequence[str] = ()
+    options: str | Path | Mapping[Any, Any],
+    flags: Sequence[str] = (),
+    expected: str = "a mapping of options, in YAML",
 ) -> LoadedOptions:
-    """Read a file, or take a dictionary, and set each ``a.b.c=VALUE`` of the flags in order."""
+    """Read a file, or take a dictionary, and set each ``a.b.c=VALUE`` of the flags in order.
+
+    :param expected: what a file should be, for one that is something else
+    """
     where: dict[KeyPath, str] = {}
     if isinstance(options, Mapping):
         source, file = "options", _plain(options)
     else:
         source = str(options)
-        file, where = load_with_lines(read_text(options), source)
+        file, where = read_with_lines(options, expected)
     if not isinstance(file, dict):
-        raise OptionsError(f"{source}: found {shown(file)}, expected a mapping of options")
+        raise OptionsError(f"{source}: found {shown(file)}, expected {expected}")
     values = deepcopy(file)
     for flag in flags:
         path = _override(values, flag)
@@ -80,7 +85,7 @@ def _parse_flag(flag: str) -> tuple[KeyPath, Any]:
     parts = re.sub(r"\[(\d+)\]", r".\1", name.strip()).split(".")
     if not equals or not all(parts):
         raise OptionsError(
-            f"-r {flag}: expected key=value with dots between keys, "
+            f"-r {shortened(flag)}: expected key=value with dots between keys, "
             "such as architecture.training.batch_size=16"
         )
     path = tuple(int(part) if part.isdigit() else part for part in parts)
@@ -137,21 +142,30 @@ def deep_merge(base: Any, top: Any) -> Any:
 
 
 def origins(
-    completed: Mapping[str, Any], file: Mapping[str, Any], flags: Iterable[str] = ()
+    completed: Mapping[str, Any],
+    file: Mapping[str, Any],
+    flags: Iterable[str] = (),
+    renamed: Mapping[KeyPath, KeyPath] | None = None,
 ) -> dict[KeyPath, Origin]:
     """For each leaf of the completed options where its value comes from.
 
     A shorthand of the user (``systems: a.xyz``) counts for the leaves that repeat its value.
+
+    :param renamed: what the user calls by another name, from where to where
     """
+
+    def comparable(path: KeyPath) -> tuple[str, ...]:
+        return tuple(map(str, renamed_path(path, renamed or {})))
+
     # Paths are compared as text: a flag does not tell an index from a key that is a number, and
     # completed hypers have atomic numbers where the file has text.
     given: dict[tuple[str, ...], tuple[Origin, Any]] = {
-        tuple(map(str, path)): ("file", value) for path, value in leaves(file)
+        comparable(path): ("file", value) for path, value in leaves(file)
     }
     for flag in flags:
         above, value = _parse_flag(flag)
         for path, leaf in leaves(value, above):
-            given[tuple(map(str, path))] = ("flag", leaf)
+            given[comparable(path)] = ("flag", leaf)
     return {path: _origin(tuple(map(str, path)), leaf, given) for path, leaf in leaves(completed)}
 
 
@@ -167,13 +181,22 @@ def _origin(
     return "default"
 
 
-def describe_origins(completed: Mapping[str, Any], origin: Mapping[KeyPath, Origin]) -> str:
-    """A table of the completed options, one leaf a line: name, value, origin."""
+def describe_origins(
+    completed: Mapping[str, Any],
+    origin: Mapping[KeyPath, Origin],
+    units: Mapping[KeyPath, str] | None = None,
+) -> str:
+    """A table of the completed options, one leaf a line: name, value, origin.
+
+    :param units: of values that have one
+    """
+    units = units or {}
     rows = []
     for path, value in leaves(completed):
         text = dump_inline(value)
         # A text with line breaks keeps them in YAML, and would tear its line of the table apart.
         text = " ".join(text.split()) if "\n" in text else text
+        text = f"{text} {units[path]}" if path in units else text
         rows.append((dotted(path), text, origin[path]))
     return columns(rows, widest={1: 40})
 

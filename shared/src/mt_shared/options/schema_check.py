@@ -6,8 +6,10 @@ Additions to JSON schema (draft 2020-12):
   and the error says why. Other faults of the same value are then not shown.
 - ``"targetNames": true``: the keys of a mapping, or the items of a list, are names of targets.
 - ``"elementNames": true``: they are elements, as atomic numbers or symbols, each at most once.
+- ``"sameAs": NAME``: another name of the key NAME beside it; ``usual_names`` turns it into that.
 - ``"title"`` is how an error names what was expected (``a path``); without it the schema is read.
-- ``"atRestart"`` changes nothing of the check; ``at_restart.py`` describes it.
+- ``"atRestart"`` and ``"unit"`` change nothing of the check; ``at_restart.py`` and ``lengths.py``
+  describe them.
 
 Types are strict: ``1.0`` is no integer, ``true`` no number, and numbers are finite.
 
@@ -19,7 +21,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from mt_shared.errors import did_you_mean, nearest
+from mt_shared.errors import did_you_mean, nearest, plain_number
 from mt_shared.options.elements import atomic_number
 from mt_shared.options.faults import Fault, KeyPath, raise_faults, shown
 from mt_shared.options.schemas import Schema, SchemaSet, expected
@@ -117,7 +119,16 @@ def _validator(schemas: SchemaSet, target_names: Collection[str] | None) -> "Val
                 yield ValidationError("the element is named twice", path=[at])
             seen.add(number)
 
-    keywords = {"refused": refused, "targetNames": targets, "elementNames": elements}
+    def same_as(validator: Any, name: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+        # alone it has become that name by now
+        yield ValidationError(f"it is another name of '{name}', which is there too: keep one")
+
+    keywords = {
+        "refused": refused,
+        "sameAs": same_as,
+        "targetNames": targets,
+        "elementNames": elements,
+    }
     strict = validators.extend(Draft202012Validator, keywords, type_checker=strict_types)
     return strict(schemas.root, registry=schemas.registry)
 
@@ -135,7 +146,7 @@ def _faults(error: "ValidationError", schemas: SchemaSet) -> Iterator[Fault]:
     path = tuple(error.absolute_path)
     if error.validator == "refused":
         yield _Refusal(path, f"{shown(error.instance)} is refused: {error.message}")
-    elif error.validator in ("targetNames", "elementNames"):
+    elif error.validator in ("sameAs", "targetNames", "elementNames"):
         yield Fault(path, error.message)
     elif error.validator in ("additionalProperties", "unevaluatedProperties"):
         # jsonschema names the keys only in its message, and there all of them at once.
@@ -168,6 +179,9 @@ def _mismatch(value: Any, schema: Any, schemas: SchemaSet) -> str:
     hint = ""
     if isinstance(value, str):
         hint = did_you_mean(value, schemas.choices(schema))
+        plain = plain_number(value)
+        if plain is not None and "number" in asked:
+            hint = f" (write {plain}, without quotes)"
         if value.lower() in _YAML_1_1_BOOLEANS and "true or false" in asked:
             meant = _YAML_1_1_BOOLEANS[value.lower()]
             hint = f" (write {meant}: yes, no, on and off are text in YAML 1.2)"

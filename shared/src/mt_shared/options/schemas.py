@@ -1,8 +1,8 @@
 """JSON schemas: what they refer to, and what they expect, in words.
 
 The library ``referencing`` follows each ``$ref``. The words are those of errors and of the table of
-hypers. The keywords that we add to JSON schema are described in ``schema_check.py`` and
-``at_restart.py``; what they may hold is checked here, in the schemas of architectures.
+hypers. The keywords that we add to JSON schema are described in ``schema_check.py``; what they may
+hold is checked here, in the schemas of architectures.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +42,9 @@ _META_SCHEMA = {
     "properties": {
         "atRestart": {"enum": ["free", "on_request", "fixed"]},
         "elementNames": {"const": True},
+        "sameAs": {"type": "string"},
         "targetNames": {"const": True},
+        "unit": {"enum": ["length"]},
         "refused": {
             "type": "array",
             "items": {
@@ -99,6 +101,18 @@ class SchemaSet:
         """The keys that a schema describes, its references included, with their schemas."""
         return dict(self.whole(schema).get("properties", {}))
 
+    def along(self, path: Iterable[str | int]) -> Iterator[dict[str, Any]]:
+        """What describes a value, and what is on the way to one below it: one more than the path.
+
+        What no schema describes is an empty one.
+        """
+        node = self.whole(self.root)
+        yield node
+        for part in path:
+            below = (_child(case, part) for case in self.cases(node))
+            node = self.whole(next((child for child in below if child is not None), {}))
+            yield node
+
     def choices(self, schema: Any) -> list[str]:
         """The words that a schema admits, in any of its branches."""
         return [
@@ -116,6 +130,15 @@ class SchemaSet:
         parts += [whole[key] for key in ("then", "else") if key in whole]
         for part in parts:
             yield from self.cases(part)
+
+
+def _child(schema: Schema, part: str | int) -> Any:
+    """The schema of a key of a mapping or of an item of a list; None: this schema knows none."""
+    known = schema.get("properties", {})
+    if part in known:
+        return known[part]
+    others = schema.get("items" if isinstance(part, int) else "additionalProperties")
+    return others if isinstance(others, Mapping) else None
 
 
 def schema_fault(schema: Schema, referenced: Mapping[str, Schema]) -> str | None:

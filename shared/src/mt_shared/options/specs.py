@@ -12,7 +12,8 @@ word        name         the label, by the derivative
 ``virial``  strain       -dE/d(strain), (S, 3, 3)
 =========== ============ =================================================
 
-A strain takes a position ``r`` to ``r + r strain``.
+A strain takes a position ``r`` to ``r + r strain``. Labels have the unit of :func:`gradient_unit`,
+unless the options name another one, which readers convert.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ GRADIENT_OF = {"forces": "positions", "stress": "strain", "virial": "strain"}
 
 WORD_OF = {"positions": "forces", "strain": "stress"}
 """The usual word for a derivative."""
+
+
+def gradient_unit(word: str, unit: str, length_unit: str) -> str:
+    """The unit of forces, stress or virial of an energy in ``unit``."""
+    return unit + {"forces": f"/{length_unit}", "stress": f"/{length_unit}^3", "virial": ""}[word]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class GradientSpec:
 
     ``kind`` is ``forces``, ``stress`` or ``virial``. With ``required=False`` the options do not
     ask for it: it is read where the file has it, since an energy usually comes with forces.
+    ``unit`` is that of the numbers in the file, where it is another one than the energy and the
+    lengths of the data set make.
     """
 
     kind: str
@@ -47,6 +55,7 @@ class GradientSpec:
     read_from: str
     reader: str | None = None
     required: bool = True
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class TargetSpec:
     description: str = ""
     gradients: tuple[GradientSpec, ...] = ()
     allow_missing: bool = False
+    extensive: bool = True
 
 
 @dataclass(frozen=True)

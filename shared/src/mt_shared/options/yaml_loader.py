@@ -5,14 +5,15 @@ PyYAML follows YAML 1.1, where ``1e-3`` is text and ``No`` is false; the core sc
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mt_shared.errors import OptionsError
+from mt_shared.errors import OptionsError, shortened
 from mt_shared.options.faults import KeyPath
+from mt_shared.user_files import EMPTY, OPTIONS, kind_of, missing, mistaken, not_utf8
 
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = (
@@ -28,6 +29,11 @@ _SCALARS = (
     ("float", _FLOAT, list("-+.0123456789")),
     ("merge", r"<<$", ["<"]),
 )
+
+
+_NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
+# What text processors and web pages make of quotes and blanks: YAML takes them for letters.
+_TYPOGRAPHIC = "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u200b\ufeff" + _NO_BREAK_SPACE
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,19 +53,30 @@ for _tag, _pattern, _first in _SCALARS:
     _Dumper.add_implicit_resolver(_TAG + _tag, re.compile(_pattern), _first)
 
 
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file; errors name the file, the line and the column."""
-    return load_yaml(read_text(path), str(path))
+def read_yaml(path: str | Path, expected: str = "text in YAML") -> Any:
+    """Read a YAML file; errors name the file, the line and the column.
+
+    :param expected: what it should be, for a file that is something else
+    """
+    return read_with_lines(path, expected)[0]
 
 
-def read_text(path: str | Path) -> str:
-    """The text of an options file, or an OptionsError that says why it cannot be read."""
+def read_with_lines(path: str | Path, expected: str) -> tuple[Any, dict[KeyPath, str]]:
+    """The same, and for each value in it ``line N``, to be shown beside faults."""
+    return load_with_lines(_read_text(path, expected), str(path))
+
+
+def _read_text(path: str | Path, expected: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        kind = kind_of(path)
+        if kind not in (None, EMPTY, OPTIONS):
+            raise OptionsError(mistaken(path, expected, kind))
+        # Windows' editor puts a mark before the text
+        return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise OptionsError(f"{path}: is not a text file in UTF-8 ({error.reason})") from error
-    except FileNotFoundError as error:
-        raise OptionsError(f"{path}: there is no such file") from error
+        raise OptionsError(not_utf8(path)) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OptionsError(missing(path)) from error
     except OSError as error:
         raise OptionsError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -77,16 +94,55 @@ def load_with_lines(text: str, source: str) -> tuple[Any, dict[KeyPath, str]]:
         mark = error.problem_mark or error.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         what = "; ".join(part for part in (error.context, error.problem) if part)
-        raise OptionsError(f"{place}: this is not valid YAML: {what}") from error
+        advice = _advice(text.splitlines(), mark.line, mark.column) if mark else ""
+        raise OptionsError(f"{place}: this is not valid YAML: {what}{advice}") from error
     except yaml.YAMLError as error:
         raise OptionsError(f"{source}: this is not valid YAML: {error}") from error
     builder = _Builder(source)
     return None if node is None else builder.value(node, ()), builder.lines
 
 
-def dump_yaml(value: Any) -> str:
-    """YAML text that :func:`load_yaml` turns into the same value."""
-    return _dump(value, default_flow_style=None, width=100)
+def _advice(lines: list[str], line: int, column: int) -> str:
+    """What is usually behind a fault that YAML has met at this place, or nothing."""
+    at = lines[line] if line < len(lines) else ""
+    if at[column : column + 1] == "\t":
+        return " (a tab: indent with blanks)"
+    special = at[column - 1 : column] if at[:column].endswith("*") else at[column : column + 1]
+    if special and special in "*@`%":
+        return f" (put a value that begins with {special} in quotes)"
+    if "${" in at:
+        return " (variables are not filled in: write the value itself)"
+    # a line that lacks its blank is at fault when the next one begins
+    for number in range(line, max(line - 2, -1), -1):
+        here = lines[number] if number < len(lines) else ""
+        if _NO_BREAK_SPACE in here:
+            return f" (line {number + 1} has blanks of a web page, U+00A0: type them anew)"
+        glued = re.match(r"\s*(?:- )?([\w-]+:)(?=[^\s:])", here)
+        if glued:
+            return f" (line {number + 1} lacks a blank after '{glued[1]}')"
+    if at and not at[:column].strip():
+        return " (is the line indented like those beside it?)"
+    return ""
+
+
+def dump_yaml(value: Any, units: Mapping[KeyPath, str] | None = None) -> str:
+    """YAML text that :func:`load_yaml` turns into the same value.
+
+    :param units: of values that have one, which go into comments
+    """
+    text = _dump(value, default_flow_style=None, width=100)
+    if not units:
+        return text
+    _, places = load_with_lines(text, "")
+    comments: dict[int, list[str]] = {}
+    for path, unit in units.items():
+        # mappings of plain values stand on one line
+        line = int(places[path].removeprefix("line ")) - 1
+        comments.setdefault(line, []).append(f"{path[-1]} in {unit}")
+    lines = text.splitlines()
+    for line, of_line in comments.items():
+        lines[line] += f"  # {', '.join(of_line)}"
+    return "\n".join([*lines, ""])
 
 
 def dump_inline(value: Any) -> str:
@@ -168,6 +224,13 @@ class _Builder:
             raise self._error(
                 node, f"the interpolation '{name}' is not supported: write the value itself"
             )
+        if node.style is None and text.strip(_TYPOGRAPHIC) != text:
+            odd = next(each for each in text if each in _TYPOGRAPHIC)
+            message = (
+                f"{shortened(text)} begins or ends with {odd!r} (U+{ord(odd):04X}), as in text of "
+                "web pages: type quotes and blanks anew, or put the value in plain quotes"
+            )
+            raise self._error(node, message)
         kind = self._check_tag(node, *_READ_SCALAR)
         try:
             return _READ_SCALAR[kind](text)

@@ -91,6 +91,13 @@ def distributions_of(module: str) -> set[str]:
     return {normalized(name) for name in packages_distributions().get(module, [])}
 
 
+def modules_of(name: str) -> set[str]:
+    """The top-level modules that an installed distribution brings, as its metadata say."""
+    name = normalized(name)
+    owners = packages_distributions().items()
+    return {module for module, names in owners if name in map(normalized, names)}
+
+
 def modules_required(distribution: Distribution) -> set[str]:
     """The top-level modules that the requirements of a distribution bring."""
     names = {normalized(each.name) for each in requirements(distribution)}

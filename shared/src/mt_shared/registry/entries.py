@@ -5,6 +5,7 @@ files, the value is the top-level module. None of them is imported here.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -15,7 +16,13 @@ from typing import Any
 from mt_shared.__about__ import __version__
 from mt_shared.entry_points import entry_points_of, package_folder
 from mt_shared.errors import ArchitectureError, UserError, did_you_mean, nearest
-from mt_shared.registry.distributions import SHARED, facts, requirements_named, unmet
+from mt_shared.registry.distributions import (
+    SHARED,
+    facts,
+    modules_of,
+    requirements_named,
+    unmet,
+)
 from mt_shared.registry.package_source import People, read_people
 
 GROUP = "mt.architectures"
@@ -140,18 +147,35 @@ def _read(point: EntryPoint) -> ArchitectureEntry:
 
 def _folder(entry: ArchitectureEntry) -> Path:
     """The package's folder, found without importing it."""
-    if not entry.module.isidentifier():
+    package = re.split(r"[:.]", entry.module)[0].replace("-", "_")
+    if entry.module != package or not package.isidentifier():
         raise ArchitectureError(
             f"the entry point of {entry.distribution} is '{entry.module}'; "
-            "expected the name of a top-level package"
+            f"expected the name of a top-level package; {_write(entry.name, package)}"
         )
-    folder = package_folder(entry.module)
+    folder = package_folder(package)
     if folder is None:
+        # one that an editable installation brings is not listed: by the rule for names
+        brought = {*modules_of(entry.distribution), entry.distribution.replace("-", "_")}
+        for module in sorted(brought):
+            if module.isidentifier() and package_folder(module) is not None:
+                raise ArchitectureError(
+                    f"the entry point of {entry.distribution} names the package '{package}', which "
+                    f"is not there, and '{module}' is; {_write(entry.name, module)}"
+                )
         raise ArchitectureError(
-            f"{entry.distribution} {entry.version} names the package '{entry.module}', which is "
+            f"{entry.distribution} {entry.version} names the package '{package}', which is "
             f"not there; reinstall it: pip install --force-reinstall {entry.distribution}"
         )
     return folder
+
+
+def _write(name: str, package: str) -> str:
+    """How the entry point of an architecture is written, for its author."""
+    return (
+        f'write {name} = "{package}" below [project.entry-points."{GROUP}"] in pyproject.toml, and '
+        "install it again"
+    )
 
 
 def read_capabilities(path: Path) -> dict[str, Any] | None:
@@ -163,8 +187,8 @@ def read_capabilities(path: Path) -> dict[str, Any] | None:
         return None
     capabilities: dict[str, Any] = read_yaml(path)
     check(capabilities, capabilities_schema(), str(path))
-    # one that states no inputs reads none
-    return {"inputs": []} | capabilities
+    # what is not stated is not there
+    return {"inputs": [], "intensive": False, "extensions": False} | capabilities
 
 
 @cache

@@ -33,6 +33,7 @@ DEFAULT_CAPABILITIES: Capabilities = {
     "distributed": False,
     "devices": ["cpu"],
     "dtypes": ["float64", "float32"],
+    "extensions": False,
     "fit": "gradient",
 }
 
@@ -84,6 +85,11 @@ def energies(capabilities: Capabilities) -> bool:
     """It predicts energies of structures."""
     of_energies = "energy" in capabilities.get("quantities", ["energy"])
     return of_energies and target("scalar", "system")(capabilities)
+
+
+def no_energies(capabilities: Capabilities) -> bool:
+    """It predicts something else, which no simulation runs on."""
+    return not energies(capabilities)
 
 
 def forces(capabilities: Capabilities) -> bool:

@@ -10,6 +10,7 @@ from mt_conformance.runs.mt_command import mt
 from mt_conformance.runs.predictor import Gradients, Predictor, exported_predictor, predictor_of
 from mt_conformance.runs.trainings import (
     EVAL_OPTIONS,
+    EXTENSIONS,
     NUM_EPOCHS,
     NUM_LEARNT,
     OPTIONS,

@@ -1,8 +1,9 @@
 """A simulation's process: it imports metatomic_ase, and nothing of ours.
 
-Run as a script by the suite: ``ase_process.py MODEL EXTENSIONS OUTPUT KIND FILE ...``. As JSON it
-prints the values of an output, by ``system`` or ``atom``, of each structure, of an energy with its
-forces and stress, and the modules of ours that were imported.
+Run as a script by the suite: ``ase_process.py LINE OUTPUT KIND FILE ...``, with the line of Python
+that gives ``atoms`` their calculator. As JSON it prints the values of an output, by ``system`` or
+``atom``, of each structure, of an energy with its forces and stress, and the modules of ours that
+were imported.
 """
 
 import json
@@ -12,14 +13,14 @@ from typing import Any
 
 import ase.io
 from metatomic.torch import ModelOutput
-from metatomic_ase import MetatomicCalculator
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    model, extensions, name, kind, *files = sys.argv[1:]
-    calculator = MetatomicCalculator(model, extensions_directory=extensions, device="cpu")
+    line, name, kind, *files = sys.argv[1:]
     structures = [atoms for file in files for atoms in ase.io.read(file, index=":")]
+    exec(line, {"atoms": structures[0]})
+    calculator = structures[0].calc
     if name == "energy":
         results = [simulated(atoms, calculator) for atoms in structures]
     else:
@@ -32,7 +33,7 @@ def main() -> None:
     print(json.dumps({"results": results, "ours": ours}))
 
 
-def simulated(atoms: ase.Atoms, calculator: MetatomicCalculator) -> dict[str, Any]:
+def simulated(atoms: ase.Atoms, calculator: Any) -> dict[str, Any]:
     """What a simulation asks for."""
     atoms.calc = calculator
     found = {"values": [[atoms.get_potential_energy()]], "forces": atoms.get_forces().tolist()}

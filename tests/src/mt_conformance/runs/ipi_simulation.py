@@ -1,5 +1,6 @@
 """A trained model in i-PI: a server and a driver, two processes with a socket between them."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ import ase
 import ase.io
 import numpy as np
 
-from mt_conformance.runs.mt_command import TIMEOUT, environment
+from mt_conformance.runs.mt_command import TIMEOUT
 
 NUM_STEPS = 20
 POLL = 0.05
@@ -53,8 +54,12 @@ class IpiResults:
     forces: np.ndarray
 
 
-def run_in_ipi(folder: Path, model: Path, extensions: Path, atoms: ase.Atoms) -> None:
-    """Move atoms without a cell at constant energy by i-PI, and leave what it wrote in a folder."""
+def run_in_ipi(folder: Path, line: str, atoms: ase.Atoms) -> None:
+    """Move atoms without a cell at constant energy by i-PI, and leave what it wrote in a folder.
+
+    :param folder: with the model of the driver
+    :param line: the driver's command, to which the name of the socket is added
+    """
     ase.io.write(folder / START, atoms)
     # i-PI wants a cell; it is not periodic
     comment = "# CELL(abcABC): 40 40 40 90 90 90 cell{angstrom} positions{angstrom}"
@@ -62,20 +67,18 @@ def run_in_ipi(folder: Path, model: Path, extensions: Path, atoms: ase.Atoms) ->
     address = f"mt-{uuid4().hex}"
     settings = INPUT.format(steps=NUM_STEPS, address=address, start=START_OF_IPI)
     (folder / "input.xml").write_text(settings, encoding="utf-8")
-    parameters = f"template={START},model={model},extensions={extensions}"
     with (folder / LOG).open("w") as log:
         server = _start(["i-pi", "input.xml"], folder, log.fileno())
         # a driver that comes before the server listens is refused
         _wait_for(Path(SOCKETS + address), server, folder)
-        command = ["i-pi-py_driver", "-u", "-a", address, "-m", "metatomic", "-o", parameters]
-        driver = _start(command, folder, log.fileno())
+        driver = _start([*shlex.split(line), "-u", "-a", address], folder, log.fileno())
         _end(server, driver, folder)
 
 
 def _start(command: list[str], folder: Path, log: int) -> subprocess.Popen[bytes]:
     script = Path(sys.executable).with_name(command[0])
     arguments = [str(script), *command[1:]]
-    return subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log, env=environment())
+    return subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
 
 
 def _wait_for(socket: Path, server: subprocess.Popen[bytes], folder: Path) -> None:

@@ -6,6 +6,8 @@ kills, each followed by a restart, and prints a report as JSON.
 Every training is a process of its own, forked from this one, whose imports are done: they take
 most of the time of a start, and all moments but those of imports are tried twenty times in half a
 minute.
+Moments are counted in seconds that the training itself computes, so that they are the same moments
+of its life on a busy machine and on a quiet one.
 """
 
 import json
@@ -16,6 +18,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,10 @@ from mt_shared.errors import CheckpointError
 from mt_shared.registry import load
 
 POLL = 0.005
-LOG = "said.log"
-LONGEST = 30
-"""A kill comes after at most this part of the training, so that it outlives many of them."""
+LOG, FIRST_SAVE = "said.log", "first-save.txt"
+LONGEST = 20
+"""A kill comes after at most this part of the training, so that it outlives all of them."""
+KILLS = (-signal.SIGKILL, -signal.SIGPROF)
 
 
 def main() -> None:
@@ -40,73 +44,95 @@ def main() -> None:
     for attempt in range(number):
         # every other kill is aimed at steps and saves, the others at what comes before them; there
         # must be a checkpoint to begin with
-        trains = attempt % 2 == 1 or not _checkpoints(Path(KILLED))
-        moment = chance.uniform(0.0, training / LONGEST if trains else start)
-        report.append(_attempt(attempt, trains, moment))
+        if attempt % 2 == 1 or not _checkpoints(Path(KILLED)):
+            die = _dying_after_first_save(chance.uniform(0.0, training / LONGEST))
+        else:
+            die = _dying_before_first_save(chance.uniform(0.0, start))
+        report.append(_attempt(attempt, die))
         if report[-1]["status"] is not None:
             break
-    report.append(_attempt(number, False, None))
+    report.append(_attempt(number, lambda: None))
     print(json.dumps(report))
 
 
 def _undisturbed() -> tuple[float, float]:
-    """Seconds to the first checkpoint and from there to the end, where nobody kills."""
-    started = time.monotonic()
+    """Seconds of computing up to the first checkpoint and from there on, where nobody kills."""
     folder = Path(UNDISTURBED)
-    process = _start(folder, ["train", OPTIONS])
-    _wait(folder, process, set())
-    first = time.monotonic()
-    _, status = os.waitpid(process, 0)
+
+    def note() -> None:
+        Path(FIRST_SAVE).write_text(repr(time.process_time()), encoding="utf-8")
+
+    process = _start(folder, ["train", OPTIONS], lambda: _at_first_save(note))
+    _, status, used = os.wait4(process, 0)
     if status:
         sys.exit(f"a training that nobody kills fails:\n{(folder / LOG).read_text()}")
-    return first - started, time.monotonic() - first
+    if not (folder / FIRST_SAVE).exists():
+        sys.exit(
+            "no checkpoint got its name by a rename, as mt_shared.contract.write_checkpoint does"
+        )
+    first = float((folder / FIRST_SAVE).read_text(encoding="utf-8"))
+    return first, used.ru_utime + used.ru_stime - first
 
 
-def _attempt(number: int, trains: bool, moment: float | None) -> dict[str, Any]:
-    """One process: killed at a moment after its start or its first checkpoint, or never (None).
+def _attempt(number: int, prepare: Callable[[], None]) -> dict[str, Any]:
+    """One process, which may be prepared to be killed.
 
     ``status`` is how it ended by itself, None where it was killed.
     """
     folder = Path(KILLED)
     before = _checkpoints(folder)
-    restart = ["--restart", "auto"] if before else []
-    process = _start(folder, ["train", OPTIONS, *restart])
-    status = _wait(folder, process, before) if trains else None
-    if status is None:
-        status = _kill_at(process, moment)
+    process = _start(
+        folder, ["train", OPTIONS, *(["--restart", "auto"] if before else [])], prepare
+    )
+    had_saved, ended, status = False, 0, 0
+    while not ended:
+        had_saved = had_saved or bool(_checkpoints(folder) - before)
+        time.sleep(POLL)
+        ended, status = os.waitpid(process, os.WNOHANG)
+    code = os.waitstatus_to_exitcode(status)
     left = _checkpoints(folder) - before
     return {
         "number": number,
-        "status": status,
+        "status": None if code in KILLS else code,
         "restarted": bool(before),
-        # it was waited for
-        "had_saved": trains,
+        "had_saved": had_saved,
         "has_saved": bool(left),
         "broken": [str(file) for file in sorted(left) if not _is_whole(file)],
         "said": (folder / LOG).read_text(encoding="utf-8"),
     }
 
 
-def _kill_at(process: int, moment: float | None) -> int | None:
-    """Wait for a moment, or for ever, and kill what still runs; the status of what has ended."""
-    if moment is not None:
-        time.sleep(moment)
-    ended, status = os.waitpid(process, 0 if moment is None else os.WNOHANG)
-    if ended:
-        return os.waitstatus_to_exitcode(status)
-    os.kill(process, signal.SIGKILL)
-    os.waitpid(process, 0)
-    return None
+def _dying_before_first_save(moment: float) -> Callable[[], None]:
+    """Be killed after so many seconds of computing, before there is a checkpoint at any rate."""
+
+    def prepare() -> None:
+        _die_in(moment)
+        _at_first_save(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+    return prepare
 
 
-def _wait(folder: Path, process: int, before: set[Path]) -> int | None:
-    """Wait for a checkpoint that was not there before; the status of a process that has ended."""
-    while not _checkpoints(folder) - before:
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(POLL)
-    return None
+def _dying_after_first_save(moment: float) -> Callable[[], None]:
+    """Be killed after so many seconds of computing, once there is a checkpoint."""
+    return lambda: _at_first_save(lambda: _die_in(moment))
+
+
+def _die_in(seconds: float) -> None:
+    # what the system does by default at this signal is to end the process, as it does by SIGKILL;
+    # zero would stop the clock
+    signal.setitimer(signal.ITIMER_PROF, max(seconds, 1e-3))
+
+
+def _at_first_save(act: Callable[[], None]) -> None:
+    """Act when the first checkpoint is about to get its name, by the audit of ``os.replace``."""
+    seen: list[object] = []
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and str(arguments[1]).endswith(".ckpt") and not seen:
+            seen.append(arguments)
+            act()
+
+    sys.addaudithook(hear)
 
 
 def _checkpoints(folder: Path) -> set[Path]:
@@ -122,8 +148,8 @@ def _is_whole(file: Path) -> bool:
     return True
 
 
-def _start(folder: Path, arguments: list[str]) -> int:
-    """Fork, and be ``mt`` in the child."""
+def _start(folder: Path, arguments: list[str], prepare: Callable[[], None]) -> int:
+    """Fork, and be ``mt`` in the child, which is prepared before."""
     process = os.fork()
     if process:
         return process
@@ -134,6 +160,7 @@ def _start(folder: Path, arguments: list[str]) -> int:
     sys.argv = ["mt", *arguments]
     code = 1
     try:
+        prepare()
         runpy.run_module("mt_core", run_name="__main__")
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1

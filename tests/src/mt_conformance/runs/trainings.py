@@ -40,6 +40,11 @@ OPTIONS = "options.yaml"
 EVAL_OPTIONS = "eval.yaml"
 EXTENSIONS = "extensions"
 IN_ASE = "ase.json"
+# for models that simulations cannot run
+ASE_LINE = (
+    "from metatomic_ase import MetatomicCalculator; "
+    f'atoms.calc = MetatomicCalculator("model.pt", extensions_directory="{EXTENSIONS}")'
+)
 ASE_SCRIPT = Path(__file__).with_name("ase_process.py")
 # extended xyz has eight decimals of atoms: enough for float32, and metatensor files have no stress
 PREDICTED = {32: ["predicted.xyz"], 64: ["predicted.xyz", "predicted.mts"]}
@@ -74,7 +79,7 @@ class Run:
 
     @property
     def extensions(self) -> Path:
-        """The folder that was given for compiled extensions, whether there are any or not."""
+        """The folder of compiled extensions, where the model needs any."""
         return self.folder / EXTENSIONS
 
     @property
@@ -147,7 +152,16 @@ class Run:
     def in_ase(self) -> dict[str, Any]:
         """What ASE says: ``results`` of each structure, and ``ours`` of the modules imported."""
         found: dict[str, Any] = json.loads((self.folder / IN_ASE).read_text(encoding="utf-8"))
+        if "failed" in found:
+            raise AssertionError(f"ASE cannot run the exported model:\n{found['failed']}")
         return found
+
+    def line_for(self, engine: str) -> str:
+        """What the training prints to use its model in ASE, i-PI or LAMMPS."""
+        found = re.search(rf"in {engine}: +(.*)", self.log())
+        if found is None:
+            raise AssertionError(f"nothing is said of {engine}:\n{self.log()}")
+        return found[1]
 
     def log(self) -> str:
         """What the last training said."""
@@ -276,9 +290,7 @@ class Runs:
         """Six epochs that nothing disturbs, of forty steps each."""
 
         def make(folder: Path) -> None:
-            # as a user types it first: without a folder for extensions
-            write_options(folder / OPTIONS, self.reference_options(folder))
-            mt("train", OPTIONS, folder=folder).check()
+            train(folder, self.reference_options(folder))
 
         return self.get("reference", make)
 
@@ -349,21 +361,28 @@ def evaluate(folder: Path, data: Any, *outputs: str) -> None:
     """
     write_options(folder / EVAL_OPTIONS, data)
     for output in outputs:
-        arguments = ("eval", "model.pt", EVAL_OPTIONS, "-e", EXTENSIONS, "-o", output)
-        mt(*arguments, folder=folder).check()
+        mt("eval", "model.pt", EVAL_OPTIONS, "-o", output, folder=folder).check()
 
 
 def run_in_ase(folder: Path, target: LabelledTarget, files: list[str]) -> None:
-    """Predict the structures of some files in ASE; :meth:`Run.in_ase` reads what it says."""
+    """Predict the structures of some files in ASE; :meth:`Run.in_ase` reads what it says.
+
+    Energies by the line that the training has printed, as a user does.
+    """
+    run = Run(folder)
+    line = ASE_LINE if target.name != ENERGY else run.line_for("ASE")
     output = (target.name, target.info.sample_kind)
-    done = run_python(ASE_SCRIPT, "model.pt", EXTENSIONS, *output, *files, folder=folder)
-    if done.returncode != 0:
-        raise AssertionError(f"ASE cannot run the exported model:\n{done.stderr}")
-    # libraries may print before it
-    (folder / IN_ASE).write_text(done.stdout.splitlines()[-1], encoding="utf-8")
+    done = run_python(ASE_SCRIPT, line, *output, *files, folder=folder)
+    # libraries may print before it; what fails is told by the tests that look at it
+    said = (
+        done.stdout.splitlines()[-1]
+        if done.returncode == 0
+        else json.dumps({"failed": done.stderr})
+    )
+    (folder / IN_ASE).write_text(said, encoding="utf-8")
 
 
 def train(folder: Path, options: dict[str, Any], *flags: str) -> CompletedCommand:
     """Run ``mt train`` in a folder with these options, to its end."""
     write_options(folder / OPTIONS, options)
-    return mt("train", OPTIONS, "-e", EXTENSIONS, *flags, folder=folder).check()
+    return mt("train", OPTIONS, *flags, folder=folder).check()

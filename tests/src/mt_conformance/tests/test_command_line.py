@@ -1,5 +1,7 @@
 """The commands, as a user types them."""
 
+import re
+import shlex
 from pathlib import Path
 
 import ase.io
@@ -10,6 +12,7 @@ from mt_conformance.inputs import LabelledTarget, Subject, abilities, as_frames,
 from mt_conformance.providing import not_provided
 from mt_conformance.runs import (
     EVAL_OPTIONS,
+    EXTENSIONS,
     OPTIONS,
     Run,
     Runs,
@@ -46,9 +49,46 @@ def test_train_says_how_to_use_the_model(runs: Runs) -> None:
 
     IF IT FAILS: the model lacks what they need of it: `dataset_info.atomic_types`.
     """
-    said = runs.trained(BITS).log()
     for engine in ("ASE", "i-PI", "LAMMPS"):
-        assert f"in {engine}:" in said, f"nothing is said of {engine}:\n{said}"
+        runs.trained(BITS).line_for(engine)
+
+
+@needs(abilities.energies)
+def test_the_line_for_ase_runs(runs: Runs) -> None:
+    """What a training prints to use its model in ASE runs as it is printed, in its folder.
+
+    IF IT FAILS: extensions that the exported model needs must be loaded where the model class is
+    imported, by `torch.ops.load_library`: metatomic collects those.
+    """
+    assert runs.trained(BITS).in_ase()["results"], "ASE gives no results"
+
+
+def test_extensions_are_where_it_is_said(runs: Runs) -> None:
+    """A folder of compiled extensions lies beside a model that needs some, and each printed line
+    names it; beside others there is none.
+
+    IF IT FAILS: write `extensions: true` in `capabilities.yaml` if the exported model needs
+    compiled code, and leave it out if it does not.
+    """
+    run, able = runs.trained(BITS), runs.subject.capabilities["extensions"]
+    there = run.extensions.is_dir()
+    assert there == able, f"capabilities.yaml says extensions: {able}, and the folder is {there}"
+    if abilities.energies(runs.subject.capabilities):
+        for engine in ("ASE", "i-PI", "LAMMPS"):
+            line = run.line_for(engine)
+            assert (EXTENSIONS in line) == there, f"the line for {engine} is {line}"
+
+
+@needs(abilities.no_energies)
+def test_the_line_for_mt_eval_runs(runs: Runs) -> None:
+    """Of a model that no simulation can run, the command that a training prints predicts.
+
+    IF IT FAILS: `mt eval` needs no labels; see the tests of it in this file.
+    """
+    run = runs.trained(BITS)
+    found = re.search(r"To predict with it: mt (.*)", run.log())
+    assert found is not None, f"nothing is said of mt eval:\n{run.log()}"
+    mt(*shlex.split(found[1]), folder=run.folder).check()
 
 
 def test_eval_writes_files(runs: Runs, main: LabelledTarget) -> None:
@@ -96,8 +136,7 @@ def test_export_gives_the_trained_model(runs: Runs, tmp_path: Path) -> None:
     """
     run = runs.trained(BITS)
     again = Run(tmp_path)
-    flags = ("-o", again.model, "-e", again.extensions)
-    mt("export", "model.ckpt", *flags, folder=run.folder).check()
+    mt("export", "model.ckpt", "-o", again.model, folder=run.folder).check()
     structures, tolerances = runs.examples.ethanol(2), runs.subject.tolerances
     found, expected = (each.exported().values(structures) for each in (again, run))
     assert_close(found, expected, tolerances.engine64, f"'{runs.subject.main.name}'")
@@ -114,8 +153,7 @@ def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
     del data["targets"]
     write_options(tmp_path / EVAL_OPTIONS, data)
     run = runs.trained(BITS)
-    arguments = ("eval", run.model, EVAL_OPTIONS, "-e", run.extensions)
-    mt(*arguments, folder=tmp_path).check_refused(
+    mt("eval", run.model, EVAL_OPTIONS, folder=tmp_path).check_refused(
         "atomic type 17 was not in the training", "chlorine.xyz"
     )
 

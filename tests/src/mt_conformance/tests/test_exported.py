@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 from metatomic.torch import AtomisticModel
+from metatomic.torch.o3 import SymmetrizedModel
+from metatomic.torch.weighted_sum import WeightedSum
 
 from mt_conformance.inputs import (
     ATOMIC_TYPES,
+    ENERGY,
     Examples,
     LabelledTarget,
     Model,
@@ -18,7 +21,7 @@ from mt_conformance.inputs import (
     edge_cases,
     needs,
 )
-from mt_conformance.runs import Predictor, Run, Runs, predictor_of
+from mt_conformance.runs import Predictor, Run, Runs, exported_predictor, predictor_of
 from mt_conformance.tests.comparing import assert_close
 
 BOTH = (abilities.dtype("float32"), abilities.double_precision)
@@ -189,6 +192,43 @@ def check_not_felt(same: float, predictor: Predictor, reach: float, claim: str) 
         before, moved, other, all_moved = (predictor.values([each]) for each in states)
         what = f"{what}: change of '{predictor.main}'"
         assert_close(all_moved - moved, other - before, same, what)
+
+
+@pytest.mark.filterwarnings("ignore:SymmetrizedModel is running in float32")
+def test_metatomic_averages_over_rotations(
+    same: float,
+    subject: Subject,
+    exported: Predictor,
+    exported_model: AtomisticModel,
+    examples: Examples,
+) -> None:
+    """metatomic's `SymmetrizedModel` takes the exported file, and changes nothing where the
+    symmetries are exact.
+
+    IF IT FAILS: a model without parameters says its dtype by its first buffer, which must not be
+    one of whole numbers; `forward` takes its three arguments by place.
+    """
+    wrapped = SymmetrizedModel.wrap(exported_model, max_angular_momentum_target=1)
+    structures = [examples.ethanol()[0]]
+    found = exported_predictor(wrapped).values(structures, exported.main)
+    assert torch.isfinite(found).all(), f"the average of '{exported.main}' is {found}"
+    if all(abilities.symmetry(name)(subject.capabilities) for name in ("rotation", "inversion")):
+        expected = exported.values(structures)
+        assert_close(found, expected, same, f"'{exported.main}' on average over rotations")
+
+
+@needs(abilities.energies)
+def test_metatomic_sums_outputs(same: float, model: Model, examples: Examples) -> None:
+    """metatomic's `WeightedSum` takes the model that is exported, and gives twice the energy.
+
+    IF IT FAILS: what the model asks for (`requested_neighbor_lists`, `requested_inputs`) must be
+    methods of the model itself, which is put into another module here.
+    """
+    doubled = WeightedSum.wrap(model.export(), "energy/doubled", {ENERGY: 2.0})
+    structures = examples.both()
+    expected = 2 * predictor_of(model).values(structures, ENERGY, "system")
+    found = exported_predictor(doubled).values(structures, "energy/doubled", "system")
+    assert_close(found, expected, same, "twice the energy, by metatomic")
 
 
 @needs(*BOTH)

@@ -73,6 +73,8 @@ def test_sigterm_saves_and_leaves(runs: Runs) -> None:
 def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     """Killed at 20 random moments, `--restart auto` finds a whole checkpoint each time.
 
+    The moments are counted in what the training computes: no machine is too busy for it.
+
     IF IT FAILS: write checkpoints with `mt_shared.contract.write_checkpoint`, which leaves the old
     file or the new one, and keep the one before until the new one is whole.
     """
@@ -86,7 +88,7 @@ def test_killed_at_any_moment(runs: Runs, tmp_path: Path) -> None:
     *kills, last = stopped_training.kill_again_and_again(tmp_path, runs.subject.name, NUM_KILLS)
     failed = [f"attempt {kill['number']}:\n{kill['said']}" for kill in kills if kill["status"]]
     assert not failed, f"a training that was to be killed failed by itself, {failed[0]}"
-    assert len(kills) == NUM_KILLS, f"the training ended after {len(kills)} kills; make it longer"
+    assert len(kills) == NUM_KILLS, f"attempt {len(kills) - 1} ended before it was killed"
     broken = [name for kill in kills for name in kill["broken"]]
     assert not broken, f"a kill left a checkpoint that cannot be read: {broken}"
     lost = [kill["number"] for kill in kills if kill["had_saved"] and not kill["has_saved"]]

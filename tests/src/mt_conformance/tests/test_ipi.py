@@ -29,8 +29,9 @@ def results(runs: Runs, potential: Run, examples: Examples) -> IpiResults:
     """Twenty steps of a molecule at constant energy."""
 
     def make(folder: Path) -> None:
-        atoms = examples.ethanol()[0]
-        run_in_ipi(folder, potential.model, potential.extensions, atoms)
+        for path in (potential.model, potential.extensions):
+            (folder / path.name).symlink_to(path)
+        run_in_ipi(folder, potential.line_for("i-PI"), examples.ethanol()[0])
 
     return read_ipi_results(runs.get("ipi", make).folder)
 
@@ -42,7 +43,7 @@ def expected(potential: Run, examples: Examples) -> Gradients:
 
 
 def test_energies_in_ipi(results: IpiResults, expected: Gradients) -> None:
-    """i-PI begins with the energy that the model has anywhere else.
+    """i-PI, by the line that a training prints, begins with the energy of the model elsewhere.
 
     IF IT FAILS: the driver asks for energies in eV of structures in angstrom, in a batch of one:
     do the capabilities of the exported model name its units?

@@ -72,6 +72,8 @@ def _missing_of_target(capabilities: dict[str, Any], target: TargetSpec) -> Iter
     if target.sample_kind not in capabilities["targets"].get(kind, []):
         of = "of each atom" if target.sample_kind == "atom" else "of a structure"
         yield f"'{target.name}' is a {kind} {of}"
+    if not target.extensive and not capabilities["intensive"]:
+        yield f"'{target.name}' is a mean over atoms (extensive: false)"
     # an architecture that states no quantities is for any
     quantities = capabilities.get("quantities", [target.quantity])
     if target.quantity not in quantities:

@@ -16,6 +16,10 @@ _LOCALITY = {
     "message_passing": "an atom sees several cutoffs away, by message passing",
     "global": "an atom sees the whole structure",
 }
+_EXTENSIONS = {
+    True: "need a folder of compiled extensions beside them, for one minor version of torch alone",
+    False: "are one file",
+}
 _FIT = {"gradient": "by gradient descent over epochs", "closed_form": "in closed form"}
 
 
@@ -46,6 +50,7 @@ def capability_words(able: Capabilities) -> dict[str, str]:
     return {
         "targets": targets_of(able),
         "several targets": _yes_or_no(able["multiple_targets"]),
+        "means over atoms": _yes_or_no(able["intensive"]),
         "inputs": inputs_of(able),
         "gradients": gradients_of(able),
         **{symmetry: _SYMMETRIES[kept] for symmetry, kept in able["symmetries"].items()},
@@ -56,6 +61,7 @@ def capability_words(able: Capabilities) -> dict[str, str]:
         "several processes": _yes_or_no(able["distributed"]),
         "devices": _listed(able["devices"]),
         "dtypes": _listed(able["dtypes"]),
+        "exported models": _EXTENSIONS[able["extensions"]],
     }
 
 

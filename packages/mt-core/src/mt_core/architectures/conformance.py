@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mt_core.architectures.installed import find_entry
 from mt_shared.errors import ArchitectureError
+from mt_shared.threads import allowed_threads
 
 SUITE = "mt_conformance"
 NUM_WORKERS = 2
@@ -41,32 +42,45 @@ def pytest_command(
         # what two workers would save is what they take to start
         how = ["--conformance-quick"]
     # an option of the user comes last and would win, but --pdb and -n exclude one another
-    elif os.cpu_count() == 1 or any(each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options):
+    elif allowed_threads() == 1 or any(
+        each.startswith(_CHOICE_OF_WORKERS) for each in pytest_options
+    ):
         how = []
     return [
         # by its path: with --pyargs pytest would read a conftest.py of the current folder
         *(sys.executable, "-m", "pytest", str(suite), "--architecture", name),
         *("-c", str(suite / "pytest.ini"), "--rootdir", str(suite)),
-        # in the current folder: the suite may be installed where nobody can write
-        *("-o", f"cache_dir={Path.cwd() / '.pytest_cache'}"),
+        # what --lf and the like read: neither in the user's folder, nor where the suite lies
+        *("-o", f"cache_dir={_cache_folder()}"),
         *how,
         *pytest_options,
     ]
 
 
+def _cache_folder() -> Path:
+    """Where programs keep what they can do without."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "mt-conformance"
+
+
 def run_pytest(arguments: list[str]) -> int:
     """The exit status of a process that shares our terminal, one thread for each worker."""
-    # workers with as many threads as there are CPUs would wait for one another
-    process = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process: subprocess.Popen[bytes] | None = None
     received: list[int] = []
 
     def pass_on(number: int, frame: object) -> None:
         received.append(number)
-        # the suite's plugin takes it as Ctrl-C, so that the workers end too
-        process.send_signal(number)
+        if process is not None:
+            # the suite's plugin takes it as Ctrl-C, so that the workers end too
+            process.send_signal(number)
 
     before = signal.signal(signal.SIGTERM, pass_on)
+    # workers with as many threads as there are CPUs would wait for one another
+    process = subprocess.Popen(arguments, env=os.environ | {"OMP_NUM_THREADS": "1"})
     try:
+        # while it was started there was nothing to pass it on to
+        if received:
+            process.send_signal(signal.SIGTERM)
         status = process.wait()
     except KeyboardInterrupt:
         # pytest got it too, and ends with a summary

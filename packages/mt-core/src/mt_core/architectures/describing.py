@@ -36,16 +36,18 @@ def default_options(entry: ArchitectureEntry) -> str:
         "# Those of the shared trainer, if it is the one that trains it, are missing: there is no "
         f"{SCHEMA}."
     )
+    table = hyper_table(entry)
     lines = [
         f"# {entry.name} of {entry.distribution} {entry.version}: every hyper at its default.",
         *([unknown] if entry.schema is None else []),
         "# What stays as it is may be left out.",
+        *(_LENGTHS if any(hyper.unit for hyper in table) else ()),
         "architecture:",
         f"  name: {entry.name}",
     ]
     # below a default that is written in one line the table has what else a user may write there
     opened: set[tuple[str, ...]] = {()}
-    for hyper in _with_sections(hyper_table(entry)):
+    for hyper in _with_sections(table):
         if hyper.path[:-1] not in opened or hyper.default is UNSET:
             continue
         margin, text = "  " * len(hyper.path), _assigned(hyper.path[-1], hyper)
@@ -53,6 +55,7 @@ def default_options(entry: ArchitectureEntry) -> str:
             # what is in it follows on lines of its own
             opened.add(hyper.path)
             text = f"{hyper.path[-1]}:"
+        text += _COMMENT if hyper.unit else ""
         # the text may have several lines: that of a long list has
         lines += [*wrapped(_meaning(hyper), _WIDEST, margin + "# "), indent(text, margin)]
     return "\n".join(lines)
@@ -111,7 +114,8 @@ def _hypers(entry: ArchitectureEntry, width: int) -> Iterator[str]:
         restart = "" if hyper.at_restart == around else _AT_RESTART[hyper.at_restart]
         # the default of a section is that of what is in it, which has lines of its own
         without = hyper.is_section or hyper.default is UNSET
-        yield f"  {hyper.name}" if without else f"  {_assigned(hyper.name, hyper)}"
+        unit = f" {_DEFAULT_UNIT}" if hyper.unit else ""
+        yield f"  {hyper.name}" if without else f"  {_assigned(hyper.name, hyper)}{unit}"
         yield from wrapped(f"{_meaning(hyper)} {restart}".strip(), width, " " * 6)
 
 
@@ -139,6 +143,14 @@ _AT_RESTART = {
 }
 
 
+_DEFAULT_UNIT = "angstrom"
+_COMMENT = f"  # {_DEFAULT_UNIT}"
+_LENGTHS = (
+    f"# Lengths are in length_unit of the data: where that is not {_DEFAULT_UNIT}, convert them,",
+    "# or leave them out: then mt does.",
+)
+
+
 def _assigned(name: str, hyper: Hyper) -> str:
     return f"{name}: {dump_inline(hyper.default)}"
 
@@ -149,7 +161,9 @@ def _meaning(hyper: Hyper) -> str:
         return hyper.description
     # of text only choices are bounds, and they say that it is text
     parts = (hyper.bounds,) if hyper.kind == "text" and hyper.bounds else (hyper.kind, hyper.bounds)
-    takes = ", ".join(filter(None, parts))
+    # what a user writes; the default is converted to it
+    unit = "in length_unit of the data" if hyper.unit else ""
+    takes = ", ".join(filter(None, (*parts, unit)))
     # a list in words may end with dots of its own
     end = "" if takes.endswith(".") else "."
     return f"{hyper.description} Takes {takes}{end}".strip()

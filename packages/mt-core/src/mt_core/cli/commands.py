@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
-from mt_core.cli.parser import make_parser
+from mt_core.cli.parser import Parser, make_parser
 
 # what shells report of a program that ended by SIGINT or by SIGPIPE: 128 + the signal
 _INTERRUPTED = 130
@@ -17,15 +18,19 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return the status to exit with; a user's mistake shows no traceback."""
     parser = make_parser()
     own, for_pytest = _split(sys.argv[1:] if argv is None else argv)
-    arguments = vars(parser.parse_args(own))
+    _refuse_unknown_command(parser, own)
+    known, others = parser.parse_known_args(own)
+    arguments = vars(known)
     if for_pytest:
         arguments["pytest_options"] += for_pytest
     command = arguments.pop("command")
+    if others:
+        _refuse_argument(parser.commands.get(command, parser), others[0])
     if command is None:
         parser.print_help()
         return 0
     try:
-        _COMMANDS[command](**arguments)
+        status = _COMMANDS[command](**arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -36,14 +41,39 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as failure:
-        from mt_core.console import exit_status, explain
+        from mt_core.console import exit_status, explain, on_a_screen
 
         message = explain(failure)
         if message is None:
             raise
-        print(message, file=sys.stderr)
+        print(on_a_screen(message), file=sys.stderr)
         return exit_status(failure)
-    return 0
+    return status or 0
+
+
+def _refuse_unknown_command(parser: Parser, argv: list[str]) -> None:
+    word = argv[0] if argv else "-"
+    if word.startswith("-") or word in _COMMANDS:
+        return
+    from mt_shared.errors import did_you_mean, shortened
+
+    if Path(word).is_file():
+        parser.error(f"'{word}' is a file, and a command comes first, such as mt train {word}")
+    hint = did_you_mean(word, _COMMANDS)
+    parser.error(f"there is no command '{shortened(word)}'{hint}; there are {', '.join(_COMMANDS)}")
+
+
+def _refuse_argument(parser: Parser, word: str) -> NoReturn:
+    from mt_shared.errors import did_you_mean, shortened
+
+    shown = shortened(word)
+    if word in parser.options:
+        parser.error(f"{word} stands after --, which ends the options")
+    if word.startswith("-"):
+        parser.error(f"there is no option {shown}{did_you_mean(word, parser.options)}")
+    if "=" in word and "-r" in parser.options:
+        parser.error(f"'{shown}' is not expected; to set an option write -r {shown}")
+    parser.error(f"'{shown}' is one argument too many")
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -89,21 +119,21 @@ def _new(name: str, **given: Any) -> None:
     print(next_steps(name, paths))
 
 
-def _conformance(name: str, pytest_options: list[str], **given: Any) -> None:
+def _conformance(name: str, pytest_options: list[str], **given: Any) -> int:
     from mt_core.architectures.conformance import run_suite
 
-    raise SystemExit(run_suite(name, pytest_options, **given))
+    return run_suite(name, pytest_options, **given)
 
 
-def _doctor() -> None:
+def _doctor() -> int:
     from mt_core.doctor import report
 
-    print(report())
+    text, num_faults = report()
+    print(text)
+    return 1 if num_faults else 0
 
 
 def _example(name: str | None, folder: str) -> None:
-    from pathlib import Path
-
     from mt_core import examples
 
     if name is None:
@@ -121,7 +151,7 @@ def _completion(shell: str) -> None:
     print(shtab.complete(make_parser(), shell, preamble=load if shell == "zsh" else ""))
 
 
-_COMMANDS: dict[str, Callable[..., None]] = {
+_COMMANDS: dict[str, Callable[..., int | None]] = {
     "train": partial(_computing, "train"),
     "eval": partial(_computing, "evaluate"),
     "export": partial(_computing, "export"),

@@ -1,7 +1,9 @@
 """Every command and option of ``mt``, with its help. Nothing is imported for it but argparse."""
 
 import argparse
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn
 
 from mt_core.__about__ import __version__
 
@@ -9,9 +11,29 @@ from mt_core.__about__ import __version__
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 
 
-def make_parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say what is expected, in place of every option that there is.
+
+    :param commands: the parsers of the commands, by name; empty in such a one
+    """
+
+    commands: Mapping[str, "Parser"] = MappingProxyType({})
+
+    @property
+    def options(self) -> list[str]:
+        """Every option, in each of its spellings."""
+        return list(self._option_string_actions)
+
+    def error(self, message: str) -> NoReturn:
+        # COMMAND is a positional argument too, and has no help of its own
+        arguments = [each for each in self._get_positional_actions() if each.help]
+        takes = [f"  {each.metavar}: {each.help}\n" for each in arguments]
+        self.exit(2, f"error: {self.prog}: {message}\n{''.join(takes)}more: {self.prog} --help\n")
+
+
+def make_parser() -> Parser:
     """The parser; its result names the ``command`` beside the arguments of that command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mt",
         description="Train, evaluate and export machine-learning models of atoms.",
         epilog="A first run: mt example ethanol . && mt train options.yaml",
@@ -24,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_architectures(commands)
     _add_others(commands)
+    parser.commands = commands.choices
     return parser
 
 
@@ -58,12 +81,14 @@ def _add_flag(parser: argparse.ArgumentParser, name: str, about: str, **more: An
     parser.add_argument(name, action="store_true", help=about, **more)
 
 
-_EXTENSIONS = "where compiled extensions are put, if the model needs any"
+_EXTENSIONS = "for compiled extensions, if the model needs any (default: extensions, beside it)"
 
 
 def _add_train(commands: Any) -> None:
     parser = _command(commands, "train", "train a model as an options file says")
-    _add_path(parser, "options", "OPTIONS", "the options file, YAML")
+    _add_path(
+        parser, "options", "OPTIONS", "the options file, YAML; 'mt example ethanol .' writes one"
+    )
     _add_path(parser, "-o --output", "FILE", "the exported model (default: model.pt)")
     _add_path(parser, "-e --extensions", "DIR", _EXTENSIONS, kind="directory")
     newest = "go on from this checkpoint, or with 'auto' from the newest one of the last run"
@@ -87,12 +112,12 @@ def _add_train(commands: Any) -> None:
 def _add_eval(commands: Any) -> None:
     parser = _command(commands, "eval", "predict with a model, and compare with labels")
     _add_path(parser, "model", "MODEL", "an exported model (.pt) or a .ckpt")
-    _add_path(parser, "options", "OPTIONS", "the structures and targets, YAML")
+    _add_path(parser, "options", "OPTIONS", "structures and targets, YAML; or a file of structures")
     predictions = "the predictions, as extended xyz, or as metatensor (.mts)"
     _add_path(parser, "-o --output", "FILE", predictions)
-    size = "how many structures at a time"
+    size = "how many structures at a time; by default as many as a batch of the training held"
     parser.add_argument("-b", "--batch-size", type=int, metavar="N", help=size)
-    extensions = "the folder of the extensions that the model needs"
+    extensions = "of extensions, if the model needs any (default: extensions, beside it)"
     _add_path(parser, "-e --extensions", "DIR", extensions, kind="directory")
 
 

@@ -3,7 +3,23 @@
 import errno
 import sys
 
-from mt_shared.errors import UserError, is_out_of_memory
+from mt_shared.errors import UserError, is_out_of_memory, shortened
+
+# of a screen, with what stands on it before
+_MOST_LINES = 20
+_LONGEST_LINE = 1000
+
+
+def on_a_screen(message: str) -> str:
+    """A message without its middle, if it is longer than a screen: what to do stands at the end."""
+    lines = [
+        shortened(line, _LONGEST_LINE) if len(line) > _LONGEST_LINE else line
+        for line in message.splitlines()
+    ]
+    left_out = len(lines) - _MOST_LINES
+    if left_out > 0:
+        lines[_MOST_LINES - 5 : -4] = [f"  ... {left_out + 1} lines ..."]
+    return "\n".join(lines)
 
 
 def explain(failure: BaseException) -> str | None:
@@ -21,7 +37,7 @@ def explain(failure: BaseException) -> str | None:
         )
     if not isinstance(failure, OSError):
         return None
-    where = f": {failure.filename}" if failure.filename else ""
+    where = f": {shortened(str(failure.filename), 200)}" if failure.filename else ""
     if failure.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"error: no space is left on the device{where}. What was saved before is whole; make "
@@ -34,6 +50,12 @@ def explain(failure: BaseException) -> str | None:
         todo = "Change its permissions or name another path"
         return f"error: no right to read or write it{where}. {todo}"
     return f"error: {failure.strerror}{where}"
+
+
+def reason(failure: BaseException) -> str:
+    """What a failure says, as a part of another message: in short, whosoever it is."""
+    said = explain(failure) or f"{type(failure).__name__}: {failure}"
+    return shortened(said.removeprefix("error: "), _LONGEST_LINE)
 
 
 def exit_status(failure: BaseException) -> int:

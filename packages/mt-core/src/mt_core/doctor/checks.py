@@ -26,7 +26,7 @@ from packaging.version import Version
 
 from mt_core.architectures import stage_of
 from mt_core.doctor.probe import LIBRARIES
-from mt_shared.errors import UserError
+from mt_shared.errors import UserError, nearest
 from mt_shared.options import LOSS_GROUP, installed_losses
 from mt_shared.registry import (
     GROUP,
@@ -37,9 +37,11 @@ from mt_shared.registry import (
     requirements,
     unmet,
 )
+from mt_shared.threads import allowed_threads
 
 FIRST_LINE = "mt doctor: to be pasted into a report; it names no machine, no user, no own folder"
 _SHOWN = re.compile(r"mt-|torch$|metatensor|metatomic|ase$|numpy$|vesin$|featomic|sphericart")
+_OURS = re.compile(r"mt[-_.](shared|core)\b")
 _RUN_PROBE = "import sys; from mt_core.doctor.probe import main; main(sys.argv[1:])"
 _SECONDS_TO_IMPORT = 300
 # variables of a launcher that say how many processes there are, and which one this is
@@ -71,8 +73,8 @@ class Probe:
     errors: dict[str, str]
 
 
-def report() -> str:
-    """The whole report; its last line counts the faults."""
+def report() -> tuple[str, int]:
+    """The whole report, and the number of faults in it, which its last line says too."""
     known = list(_distributions_that_matter())
     entries = installed()
     names = [name for name, entry in entries.items() if entry.error is None]
@@ -84,7 +86,7 @@ def report() -> str:
         versions(known),
         clashes(known),
         libraries(probe),
-        architectures(entries, probe),
+        architectures(entries, probe, known),
         losses(probe),
         devices(probe),
         threads(os.environ, probe),
@@ -93,7 +95,8 @@ def report() -> str:
     ]
     num_faults = sum(len(section.faults) for section in sections)
     count = {0: "no fault found", 1: "1 fault found"}.get(num_faults, f"{num_faults} faults found")
-    return anonymous("\n".join([FIRST_LINE, *(section.text() for section in sections), count]))
+    lines = [FIRST_LINE, *(section.text() for section in sections), count]
+    return anonymous("\n".join(lines)), num_faults
 
 
 # ---- what is installed
@@ -141,8 +144,13 @@ def _can_be_met(specifiers: SpecifierSet) -> bool:
     return any(specifiers.contains(each, prereleases=True) for each in ("0", *bounds, *above))
 
 
-def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Section:
-    """Every installed architecture, and why it is broken if it is."""
+def architectures(
+    entries: Mapping[str, ArchitectureEntry], probe: Probe, known: Iterable[Distribution] = ()
+) -> Section:
+    """Every installed architecture, and why it is broken if it is.
+
+    :param known: distributions of which some may have meant to bring an architecture
+    """
     section = Section("architectures")
     for name, entry in entries.items():
         error = entry.error or probe.errors.get(name)
@@ -152,7 +160,23 @@ def architectures(entries: Mapping[str, ArchitectureEntry], probe: Probe) -> Sec
         else:
             section.faults.append(f"{name} is broken: {error}")
     section.lines += [] if entries else ["none is installed; mt list shows how to get one"]
+    section.faults += misspelt_groups(known)
     return section
+
+
+def misspelt_groups(known: Iterable[Distribution]) -> Iterator[str]:
+    """Entry points in groups that nothing reads, and that look like those that are read."""
+    for each in known:
+        # where they cannot be read, the registry tells of it
+        with suppress(Exception):
+            for group in sorted({point.group for point in each.entry_points} - {GROUP, LOSS_GROUP}):
+                meant = nearest(group, (GROUP, LOSS_GROUP))
+                if meant is not None:
+                    yield (
+                        f"{facts(each).name} registers in the group '{group}', which nothing "
+                        f"reads; is '{meant}' meant? Mend [project.entry-points] in its "
+                        "pyproject.toml, and install it again"
+                    )
 
 
 def losses(probe: Probe) -> Section:
@@ -194,7 +218,7 @@ def libraries(probe: Probe) -> Section:
 
 def devices(probe: Probe) -> Section:
     """What torch can compute on."""
-    section = Section("devices", [f"cpu: {_num_cpus()} for this process of {os.cpu_count()}"])
+    section = Section("devices", [f"cpu: {allowed_threads()} for this process of {os.cpu_count()}"])
     torch = probe.found.get("torch")
     if torch is None:
         section.lines.append("others are unknown without torch")
@@ -214,7 +238,7 @@ def threads(environment: Mapping[str, str], probe: Probe) -> Section:
     section = Section("threads", [f"OMP_NUM_THREADS {'is not set' if wish is None else wish}"])
     if "torch" in probe.found:
         section.lines.append(f"torch takes {probe.found['torch']['threads']}")
-    remedy = f"export OMP_NUM_THREADS={_num_cpus()}"
+    remedy = f"export OMP_NUM_THREADS={allowed_threads()}"
     if wish is None:
         return section
     if not wish.isdigit() or int(wish) < 1:
@@ -222,18 +246,12 @@ def threads(environment: Mapping[str, str], probe: Probe) -> Section:
             f"OMP_NUM_THREADS is '{wish}', expected a whole number of at least 1; unset it, or "
             f"{remedy}"
         )
-    elif int(wish) > _num_cpus():
+    elif int(wish) > allowed_threads():
         section.faults.append(
-            f"OMP_NUM_THREADS is {wish}, and this process has {_num_cpus()} CPUs: threads wait for "
-            f"one another; {remedy}"
+            f"OMP_NUM_THREADS is {wish}, and this process has {allowed_threads()} CPUs: threads "
+            f"wait for one another; {remedy}"
         )
     return section
-
-
-def _num_cpus() -> int:
-    # some systems do not know of CPUs that a process is bound to
-    bound = getattr(os, "sched_getaffinity", None)
-    return len(bound(0)) if bound else os.cpu_count() or 1
 
 
 def launcher(environment: Mapping[str, str]) -> Section:
@@ -337,6 +355,8 @@ def _distributions_that_matter() -> Iterator[Distribution]:
             with suppress(Exception):
                 groups = {point.group for point in each.entry_points}
                 matters = matters or not groups.isdisjoint((GROUP, LOSS_GROUP))
+                # one whose entry point is not where it should be
+                matters = matters or any(map(_OURS.match, each.requires or []))
             if matters and name not in seen:
                 yield each
             seen.add(name)

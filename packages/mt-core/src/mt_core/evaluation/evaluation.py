@@ -1,24 +1,26 @@
 """``mt eval``: predictions of a model, and their errors where there are labels."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from metatomic.torch import AtomisticModel
 
 from mt_core.console import logging_to
+from mt_core.evaluation.bare_data import is_data, spec_of_data
 from mt_core.evaluation.comparison import Errors, add_errors, format_errors
-from mt_core.evaluation.models import load_model
+from mt_core.evaluation.models import load_model, trained_targets
 from mt_core.evaluation.prediction_files import Writer, open_writer
 from mt_core.evaluation.predictions import (
+    NUM_STRUCTURES,
     OutputRequest,
+    PiecewisePredictor,
     best_device,
-    predict,
     request_targets,
+    targets_of,
     trained_outputs,
 )
 from mt_core.evaluation.torchscript_errors import explained
@@ -28,14 +30,18 @@ from mt_shared.contract import TargetInfo
 from mt_shared.data import (
     IMPOSSIBLE,
     MIN_DISTANCE,
+    gradient_factor,
     neighbor_lists,
     read_chunks,
     target_info,
 )
 from mt_shared.errors import OptionsError
-from mt_shared.options import DatasetSpec, read_yaml
+from mt_shared.options import DatasetSpec, read_with_lines
+from mt_shared.threads import limited_threads
 
 log = logging.getLogger("mt.eval")
+
+_EXPECTED = "a data set in YAML (systems, perhaps targets), or a file of structures"
 
 
 @dataclass
@@ -50,35 +56,35 @@ def evaluate(
     model: str | Path,
     options: str | Path | dict[str, Any] | list[Any],
     output: str | Path | None = None,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     extensions: str | Path | None = None,
 ) -> Evaluation:
     """Predict every structure that the options name; memory does not grow with their number.
 
     :param model: an exported model or a checkpoint
     :param options: a file or its content: ``systems``, to be compared with ``targets``, and as
-        ``extra_data`` the inputs that the model reads
+        ``extra_data`` the inputs that the model reads; or the file of structures itself, to be
+        compared with the labels that it has under the names of the model's targets
+    :param batch_size: structures at a time; by default as many atoms as a batch of the training may
+        have held, and 64 structures at most
     :param output: extended xyz or, with the ending ``.mts``, metatensor
     :raises UserError: says what happened, where and what to do: OptionsError, DataError,
         ArchitectureError, CheckpointError
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise OptionsError(f"the batch size is {batch_size}; expected 1 or more")
-    if isinstance(options, str | Path):
-        specs = parse_eval(read_yaml(options), str(options))
-    else:
-        specs = parse_eval(options, "the options")
-    _refuse_overwriting(specs, output)
+    is_bare = isinstance(options, str | Path) and is_data(model, options)
+    specs = () if is_bare else _read_specs(options)
     evaluation = Evaluation()
-    with logging_to(None):
+    with logging_to(None), limited_threads():
         atomistic = load_model(model, extensions)
-        device = best_device(atomistic)
-        atomistic = atomistic.to(device)
+        specs = specs or (spec_of_data(atomistic, str(options)),)
+        _refuse_overwriting(specs, output)
         # of every file, before an hour has gone into the first one
         plans = [_plan(atomistic, spec) for spec in specs]
         with open_writer(output) as writer:
             for plan in plans:
-                _evaluate_file(atomistic, plan, batch_size, device, writer, evaluation)
+                _evaluate_file(atomistic, plan, batch_size, writer, evaluation)
         for file, errors in evaluation.errors.items():
             log.info(f"{file}:")
             log.info(format_errors(errors))
@@ -86,6 +92,13 @@ def evaluate(
         written = f"; predictions are in {files}" if files else ""
         log.info(f"{evaluation.num_structures} structures evaluated{written}")
     return evaluation
+
+
+def _read_specs(options: str | Path | dict[str, Any] | list[Any]) -> tuple[DatasetSpec, ...]:
+    if not isinstance(options, str | Path):
+        return parse_eval(options, "the options")
+    values, where = read_with_lines(options, _EXPECTED)
+    return parse_eval(values, str(options), where)
 
 
 def _refuse_overwriting(specs: tuple[DatasetSpec, ...], output: str | Path | None) -> None:
@@ -118,26 +131,37 @@ def _plan(model: AtomisticModel, spec: DatasetSpec) -> _Plan:
     targets = {
         target.name: target_info(target, unit=units.get(target.name)) for target in spec.targets
     }
+    # how a target is compared was settled by the training
+    known = trained_targets(model)
+    for name in targets.keys() & known.keys():
+        target = known[name]
+        targets[name] = replace(
+            targets[name], extensive=target.extensive, per_structure=target.per_structure
+        )
     requested = model.requested_inputs(use_new_names=True)
     inputs = {each.name: target_info(each) for each in spec.extra_data}
     check_inputs_of_evaluation(requested, inputs)
-    # without targets all that the model was trained on, each in its own unit; what an output is,
-    # metatomic says by its name: energy, energy/pbe, ...
-    requests = request_targets(model, targets) or [
-        OutputRequest(name, "", per_atom=False, gradients=name.split("/")[0] == "energy")
-        for name in outputs
-    ]
+    # without targets, all that the model was trained on
+    requests = request_targets(model, targets or targets_of(model))
     assumed = {} if spec.systems.length_unit else {"lengths": length_unit}
     assumed |= {each.name: targets[each.name].unit for each in spec.targets if not each.unit}
     assumed |= {each.name: requested[each.name].unit for each in spec.extra_data if not each.unit}
+    # as the files are read: forces in a unit of their own are converted into these
+    spec = replace(
+        spec,
+        systems=replace(spec.systems, length_unit=length_unit),
+        targets=tuple(replace(each, unit=targets[each.name].unit) for each in spec.targets),
+    )
+    for each in spec.targets:
+        for gradient in each.gradients:
+            gradient_factor(gradient, each.unit, length_unit)
     return _Plan(spec, length_unit, targets, requests, assumed)
 
 
 def _evaluate_file(
     model: AtomisticModel,
     plan: _Plan,
-    batch_size: int,
-    device: torch.device,
+    batch_size: int | None,
     writer: Writer,
     evaluation: Evaluation,
 ) -> None:
@@ -153,8 +177,13 @@ def _evaluate_file(
         f"{known}; train one on data that contain it"
     )
     num_without_stress = 0
-    for chunk in read_chunks(spec, batch_size):
+    lost: dict[str, None] = {}
+    predictor = PiecewisePredictor(
+        model, plan.requests, plan.length_unit, best_device(model), batch_size
+    )
+    for chunk in read_chunks(spec, batch_size or NUM_STRUCTURES):
         check_types(chunk, known, fault)
+        lost |= dict.fromkeys(chunk.lost)
         impossible = [status == IMPOSSIBLE for status in chunk.status.values()]
         num_without_stress += int(np.any(impossible, axis=0).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
@@ -165,15 +194,18 @@ def _evaluate_file(
             "its authors:"
         )
         with explained(model, failure):
-            predictions = predict(model, chunk, plan.requests, plan.length_unit, device)
-        add_errors(errors, predictions, chunk, plan.targets, plan.length_unit)
-        writer.write(chunk.structures, predictions)
+            pieces = list(predictor(chunk))
+        for piece, predictions in pieces:
+            add_errors(errors, predictions, piece, plan.targets, plan.length_unit)
+            writer.write(piece.structures, predictions)
         evaluation.num_structures += len(chunk)
     # once a file: each chunk speaks for itself alone
+    for note in lost:
+        log.warning(f"note: {note}")
     if num_without_stress:
         log.info(
-            f"{spec.systems.read_from}: {num_without_stress} structures are periodic nowhere, or "
-            "have no cell, and have no stress"
+            f"{spec.systems.read_from}: {num_without_stress} structures have no stress: they are "
+            "periodic nowhere, have no cell, or the file says so by NaN"
         )
     # without targets there is nothing to compare with
     if errors:

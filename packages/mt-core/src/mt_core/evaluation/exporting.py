@@ -13,14 +13,14 @@ import torch
 from metatomic.torch import ModelMetadata
 
 from mt_core.console import logging_to, quiet_libraries
-from mt_core.evaluation.models import model_from_checkpoint
+from mt_core.evaluation.extensions import check_extensions, extensions_note, place_extensions
+from mt_core.evaluation.models import exported, model_from_checkpoint, open_checkpoint
 from mt_core.evaluation.result_files import check_output, result_file
 from mt_core.evaluation.torchscript_errors import explained
 from mt_shared.contract import (
     ModelInterface,
     metadata_from_dict,
     metadata_to_dict,
-    read_checkpoint,
 )
 from mt_shared.errors import CheckpointError, OptionsError, did_you_mean
 from mt_shared.options import read_yaml
@@ -44,7 +44,8 @@ def export(
     """Export the best model of a checkpoint.
 
     :param output: file to write, by default the checkpoint's name with ``.pt``
-    :param extensions: folder for compiled extensions, where the model needs any
+    :param extensions: folder for compiled extensions, where the model needs any; by default
+        ``extensions`` beside it
     :param metadata: a file, or its content: name, description, authors, references
     :return: the file that was written
     :raises UserError: says what happened, where and what to do: OptionsError, DataError,
@@ -52,10 +53,13 @@ def export(
     """
     path = Path(output if output is not None else Path(checkpoint).with_suffix(".pt").name)
     check_output(path)
-    model = model_from_checkpoint(read_checkpoint(checkpoint), "export")
+    check_extensions(extensions)
     with logging_to(None):
-        save_model(model, path, extensions, metadata)
+        model = model_from_checkpoint(open_checkpoint(checkpoint), "export")
+        folder = save_model(model, path, extensions, metadata)
         log.info(f"The model of {checkpoint} is {path}")
+        if folder is not None:
+            log.info(extensions_note(folder, checkpoint))
     return path
 
 
@@ -64,25 +68,33 @@ def save_model(
     output: Path,
     extensions: str | Path | None = None,
     metadata: str | Path | dict[str, Any] | None = None,
-) -> None:
-    """Export a model to a file; what lies there is kept, and said."""
+) -> Path | None:
+    """Export a model to a file; what lies there is kept, and said.
+
+    :param extensions: folder for what it needs beside it, see :func:`place_extensions`
+    :return: that folder, None where there is none
+    """
     whole_metadata = None if metadata is None else _join_metadata(model, metadata)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        refused = explained(model, _REFUSED, advice=_FROM_CHECKPOINT)
-        with result_file(output) as partial, quiet_libraries(), refused:
-            partial.write_bytes(_program(model, whole_metadata, extensions))
+        with quiet_libraries(), explained(model, _REFUSED, advice=_FROM_CHECKPOINT):
+            program = _program(model, whole_metadata)
+        # first: a model that is there can be run
+        folder = place_extensions(program, output, extensions)
+        with result_file(output) as partial:
+            partial.write_bytes(program)
     except OSError as error:
         raise CheckpointError(
             f"cannot write the model '{output}': {error.strerror}; make room or choose another "
             "place with -o, and export it from its checkpoint: mt export"
         ) from error
+    return folder
 
 
 def try_export(model: ModelInterface[Any]) -> bytes:
     """The content of the file that a model would be exported to, which is not written."""
     with quiet_libraries(), explained(model, _REFUSED):
-        return _program(model, None, None)
+        return _program(model, None)
 
 
 def try_compile(model: ModelInterface[Any]) -> None:
@@ -93,20 +105,6 @@ def try_compile(model: ModelInterface[Any]) -> None:
     """
     with quiet_libraries(), explained(model, _REFUSED):
         torch.jit.script(model.export().module)
-
-
-def check_extensions(extensions: str | Path | None) -> None:
-    """Refuse a folder with anything else in it: metatomic makes it anew."""
-    if extensions is None:
-        return
-    folder = Path(extensions)
-    for item in folder.rglob("*"):
-        is_library = item.suffix in (".so", ".dylib", ".dll") or ".so." in item.name
-        if item.is_file() and not is_library:
-            raise OptionsError(
-                f"the folder '{folder}' for extensions holds other files ({item.name}), and it "
-                "would be emptied; choose another folder with -e"
-            )
 
 
 def _join_metadata(model: ModelInterface[Any], given: str | Path | dict[str, Any]) -> ModelMetadata:
@@ -128,19 +126,15 @@ def _join_metadata(model: ModelInterface[Any], given: str | Path | dict[str, Any
     return metadata_from_dict(defaults | values | {"references": references})
 
 
-def _program(
-    model: ModelInterface[Any], metadata: ModelMetadata | None, extensions: str | Path | None
-) -> bytes:
-    """The content of an exported file, whose extensions metatomic writes into their folder."""
-    folder = None if extensions is None else str(extensions)
-    exported = model.export(metadata)
-    check_extensions(folder)
+def _program(model: ModelInterface[Any], metadata: ModelMetadata | None) -> bytes:
+    """The content of an exported file."""
+    atomistic = exported(model, metadata)
     # metatomic saves to a path alone, and torch ends the whole process when the disk there is
     # full: so the path is one in memory, where the system has such, and Python writes to disk
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("model"), "rb") as file:
-            exported.save(f"/proc/self/fd/{file.fileno()}", folder)
+            atomistic.save(f"/proc/self/fd/{file.fileno()}")
             return file.read()
     with TemporaryDirectory() as temporary:
-        exported.save(f"{temporary}/model.pt", folder)
+        atomistic.save(f"{temporary}/model.pt")
         return Path(temporary, "model.pt").read_bytes()

@@ -16,7 +16,8 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 
 from mt_core.evaluation.predictions import Predictions
 from mt_core.evaluation.result_files import result_file
-from mt_shared.data import Structures, tensor_map
+from mt_core.options import plain_name
+from mt_shared.data import Structures, short_name, tensor_map
 from mt_shared.errors import OptionsError, UserError
 
 XYZ = (".xyz", ".extxyz")
@@ -53,11 +54,6 @@ def open_writer(output: str | Path | None) -> Iterator[Writer]:
         raise UserError(
             f"cannot write '{path}': {error.strerror or error}; choose another file"
         ) from error
-
-
-def plain_name(name: str) -> str:
-    """A target's name for files: extended xyz reads ``:`` and ``/`` as signs of its own."""
-    return name.replace("::", "_").replace("/", "_")
 
 
 def _stresses(structures: Structures, prediction: Predictions) -> np.ndarray:
@@ -121,21 +117,29 @@ def _add(
     per_atom: bool,
     derivatives: dict[str, np.ndarray],
 ) -> None:
-    """Give one output to a structure; the plain ``energy`` alone is what ASE calls its results."""
+    """Give one output to a structure; the plain ``energy`` alone is what ASE calls its results.
+
+    :param values: (A, ..., P) of atoms, (..., P) of a structure
+    """
     from ase.calculators.singlepoint import SinglePointCalculator
     from ase.stress import full_3x3_to_voigt_6_stress
 
-    if name == "energy" and per_atom:
+    is_number = (values.shape[1:] if per_atom else values.shape) == (1,)
+    if name == "energy" and is_number and per_atom:
         atoms.calc = SinglePointCalculator(atoms, energies=values[:, 0])
         return
-    if name == "energy":
+    if name == "energy" and is_number:
         if "stress" in derivatives:
             derivatives["stress"] = full_3x3_to_voigt_6_stress(derivatives["stress"])
         atoms.calc = SinglePointCalculator(atoms, energy=float(values[0]), **derivatives)
         return
-    # without the axis of sub-targets where there is one alone
+    # without the axis of sub-targets where there is one alone; of atoms all numbers are in a row
     values = values[..., 0] if values.shape[-1] == 1 else values
-    (atoms.arrays if per_atom else atoms.info)[name] = values
+    if per_atom:
+        columns = values.reshape(len(values), -1)
+        atoms.arrays[name] = columns[:, 0] if columns.shape[1] == 1 else columns
+    else:
+        atoms.info[name] = values
     for word, derivative in derivatives.items():
         (atoms.arrays if word == "forces" else atoms.info)[f"{name}_{word}"] = derivative
 
@@ -182,7 +186,7 @@ def _tensor_map(name: str, parts: list[Part]) -> TensorMap:
         samples = _labels(["system", "atom"], systems[row], atom)
     else:
         samples = _labels(["system"], systems)
-    properties = plain_name(name.split("::")[-1])
+    properties = short_name(name)
     tensors = tensor_map(values, samples, predictions[0].type, properties)
     blocks = [block.copy() for block in tensors.blocks()]
     if predictions[0].gradients:

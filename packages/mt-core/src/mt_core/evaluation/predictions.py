@@ -3,6 +3,8 @@
 Letters of shapes: A atoms, S structures, P sub-targets.
 """
 
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,9 +12,21 @@ import torch
 from metatensor.torch import TensorMap
 from metatomic.torch import AtomisticModel, ModelEvaluationOptions, ModelOutput, pick_device
 
+from mt_core.evaluation.models import largest_batch_of, trained_targets
 from mt_shared.contract import Cartesian, Scalar, Spherical, TargetInfo, TargetType
-from mt_shared.data import Dataset, add_neighbor_lists, strained_systems, systems_from
-from mt_shared.errors import OptionsError, did_you_mean
+from mt_shared.data import (
+    Dataset,
+    add_neighbor_lists,
+    cut_batches,
+    strained_systems,
+    systems_from,
+)
+from mt_shared.errors import OptionsError, did_you_mean, is_out_of_memory
+
+log = logging.getLogger("mt.eval")
+
+NUM_STRUCTURES = 64
+"""As many at a time, if nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,25 @@ def trained_outputs(model: AtomisticModel) -> dict[str, ModelOutput]:
     }
 
 
+def targets_of(model: AtomisticModel) -> dict[str, TargetInfo]:
+    """What the model was trained on, as it was trained on it.
+
+    One that another program has exported does not say it: of that all outputs, energies of
+    structures, and others of what its capabilities name.
+    """
+    outputs = trained_outputs(model)
+    trained = {name: each for name, each in trained_targets(model).items() if name in outputs}
+    if trained:
+        return trained
+    targets = {}
+    for name, output in outputs.items():
+        # by its name, metatomic knows an energy: energy, energy/pbe, ...
+        is_energy = name.split("/")[0] == "energy"
+        quantity, kind = ("energy", "system") if is_energy else ("", output.sample_kind)
+        targets[name] = TargetInfo(quantity=quantity, unit=output.unit, sample_kind=kind)
+    return targets
+
+
 def request_targets(model: AtomisticModel, targets: dict[str, TargetInfo]) -> list[OutputRequest]:
     """What to ask of the model for these targets, in their units."""
     outputs = trained_outputs(model)
@@ -74,6 +107,61 @@ def best_device(model: AtomisticModel) -> torch.device:
     return torch.device(pick_device(model.capabilities().supported_devices, None))
 
 
+@dataclass
+class PiecewisePredictor:
+    """Predicts data sets of any size, with so many structures at a time as fit into memory.
+
+    These are no more atoms than a batch of the training may have held, and fewer once memory has
+    run out for more.
+
+    :param num_structures: at a time, and that alone counts; None: by the atoms, as above
+    """
+
+    model: AtomisticModel
+    requests: list[OutputRequest]
+    length_unit: str
+    device: torch.device
+    num_structures: int | None = None
+
+    def __post_init__(self) -> None:
+        given = self.num_structures is not None
+        self._max_atoms = None if given else largest_batch_of(self.model)
+        self.model = self.model.to(self.device)
+
+    def __call__(self, data: Dataset) -> Iterator[tuple[Dataset, dict[str, Predictions]]]:
+        """Each piece, in their order, and its outputs by name, in ``length_unit``.
+
+        :raises Exception: whatever the model fails with
+        """
+        num_atoms = torch.from_numpy(data.structures.atoms_per_system)
+        left, size = torch.arange(len(data)), self.num_structures or NUM_STRUCTURES
+        while len(left):
+            indices = cut_batches(left[:size], num_atoms, size, self._max_atoms)[0]
+            piece = data.subset(indices.numpy())
+            predictions = self._predict(piece)
+            if predictions is not None:
+                yield piece, predictions
+                left = left[len(indices) :]
+
+    def _predict(self, piece: Dataset) -> dict[str, Predictions] | None:
+        """None: memory has run out, and less will be tried from here on."""
+        try:
+            return predict(self.model, piece, self.requests, self.length_unit, self.device)
+        except Exception as error:
+            if len(piece) == 1 or not is_out_of_memory(error):
+                raise
+        # not before here: the traceback has held on to what did not fit
+        num_atoms = piece.structures.num_atoms
+        self._max_atoms = num_atoms // 2
+        log.info(
+            f"The memory ran out for {len(piece)} structures at a time ({num_atoms} atoms): fewer "
+            "from here on"
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+
 def predict(
     model: AtomisticModel,
     data: Dataset,
@@ -86,6 +174,10 @@ def predict(
     :param data: with the inputs that the model asks for, be there labels or not
     """
     dtype = getattr(torch, model.capabilities().dtype)
+    # Where the model rounds for itself what its network reads, and adds the composition in float64,
+    # as in training: large energies and structures far from the origin keep their digits.
+    if getattr(model.module, "takes_float64", False):
+        dtype = torch.float64
     inputs = {name: data.extra[name] for name in model.requested_inputs(use_new_names=True)}
     leaves: dict[str, torch.Tensor] = {}
     if any(request.gradients for request in requests):

@@ -24,6 +24,12 @@ def check_output(output: Path) -> None:
     for path in (output, output.with_suffix(".ckpt")):
         if path.is_dir():
             raise OptionsError(f"-o {output}: '{path}' is a folder; name a file, such as model.pt")
+    # folders that are not there will be made
+    above = next(folder for folder in output.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise OptionsError(f"-o {output}: '{above}' is a file; name another folder for the model")
+    if not os.access(above, os.W_OK):
+        raise OptionsError(f"-o {output}: no right to write in '{above}'; name another folder")
 
 
 def copy_result(source: Path, destination: Path) -> None:

@@ -41,7 +41,14 @@ def choose_device(wish: str | None, model_class: type[ModelInterface[Any]]) -> t
             "take what is there"
         )
     # "gpu" is metatrain's word
-    return torch.device(wish.replace("gpu", "cuda"))
+    device = torch.device(wish.replace("gpu", "cuda"))
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = ", ".join(f"cuda:{index}" for index in range(torch.cuda.device_count()))
+        raise OptionsError(
+            f"device is '{wish}', but this machine has {there} alone; write device: cuda (a "
+            "restart goes on with it by --allow-changes)"
+        )
+    return device
 
 
 def _is_available(kind: str) -> bool:

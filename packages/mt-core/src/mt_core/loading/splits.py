@@ -14,6 +14,8 @@ from mt_shared.data import (
     Dataset,
     check_unit,
     dataset_fingerprint,
+    gradient_factor,
+    label_doubts,
     read_dataset,
     split_datasets,
     target_info,
@@ -21,7 +23,7 @@ from mt_shared.data import (
     with_neighbor_lists,
 )
 from mt_shared.errors import DataError
-from mt_shared.options import dump_yaml
+from mt_shared.options import SYMBOLS, dump_yaml
 
 SPLITS = ("training", "validation", "test")
 FINGERPRINTS = "fingerprints.yaml"
@@ -37,8 +39,9 @@ class Splits:
     @property
     def notes(self) -> list[str]:
         """What a user should know before training, each once."""
-        found = [note for part in self.datasets.values() for data in part for note in data.notes]
-        return list(dict.fromkeys(found))
+        parts = [data for part in self.datasets.values() for data in part]
+        found = [note for data in parts for note in (*data.lost, *data.notes)]
+        return list(dict.fromkeys([*found, *label_doubts(parts)]))
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -71,6 +74,8 @@ def check_units(options: TrainingOptions) -> None:
         for target in spec.targets:
             if target.unit:
                 check_unit(target.unit, target.quantity)
+            for gradient in target.gradients:
+                gradient_factor(gradient, target.unit, spec.systems.length_unit)
         for each in spec.extra_data:
             if each.unit:
                 check_unit(each.unit, each.quantity or each.name)
@@ -81,6 +86,22 @@ def unit_notes(options: TrainingOptions) -> Iterator[str]:
     for name, target in options.targets.items():
         if target.quantity == "energy" and not target.unit:
             yield f"the target '{name}' has no unit; users of the model cannot convert it"
+
+
+def type_notes(options: TrainingOptions, splits: Splits) -> Iterator[str]:
+    """Atomic types that the options name and no structure for training has."""
+    # a model that is fine-tuned may have learnt them before
+    if options.architecture.atomic_types is None or options.finetune is not None:
+        return
+    training = splits.datasets["training"]
+    found = {int(each) for data in training for each in np.unique(data.structures.types)}
+    unseen = [each for each in options.architecture.atomic_types if each not in found]
+    if unseen:
+        names = ", ".join(SYMBOLS[each - 1] for each in unseen)
+        yield (
+            f"no structure of the training set has {names} (architecture.atomic_types): the model "
+            "accepts these elements, and has learnt nothing of them"
+        )
 
 
 def read_splits(options: TrainingOptions, seed: int) -> Splits:

@@ -3,6 +3,8 @@
 Every fault of a file is told in one error, before anything else happens.
 """
 
+from mt_core.options.files import check_files
+from mt_core.options.names import plain_name
 from mt_core.options.parsing import (
     Indices,
     TrainingOptions,

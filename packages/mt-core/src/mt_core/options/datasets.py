@@ -60,6 +60,7 @@ def expand_target(name: str, written: Section, systems: Section) -> Section:
     # an energy by its name, or since it has gradients
     implied = name.split("/")[0] == "energy" or any(written.get(word) for word in GRADIENT_OF)
     target["quantity"] = written.get("quantity") or ("energy" if implied else "")
+    target["extensive"] = written.get("extensive", True)
     for word in GRADIENT_OF:
         target[word] = _expand_gradient(word, written, target)
     target["allow_missing"] = written.get("allow_missing", False)
@@ -73,8 +74,8 @@ def sample_kind(written: Section) -> str:
 
 def can_have_gradients(target: Section) -> bool:
     """Whether an expanded target is one energy of each structure."""
-    shape = (target["quantity"], target["sample_kind"], target["type"], target["num_subtargets"])
-    return shape == ("energy", "system", "scalar", 1)
+    fields = ("quantity", "sample_kind", "type", "num_subtargets", "extensive")
+    return tuple(target[field] for field in fields) == ("energy", "system", "scalar", 1, True)
 
 
 def expand_label(name: str, written: Section, systems: Section) -> Section:
@@ -100,7 +101,8 @@ def _expand_gradient(word: str, written: Section, target: Section) -> Section | 
     if asked is False:
         return False
     gradient = {} if asked is True else _with_path(asked)
-    return {**_source(gradient, target), "key": gradient.get("key", word)}
+    own = {"unit": gradient["unit"]} if gradient.get("unit") else {}
+    return {**_source(gradient, target), "key": gradient.get("key", word), **own}
 
 
 def _source(written: Section, above: Section) -> Section:

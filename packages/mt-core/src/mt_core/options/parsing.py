@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_core.options.datasets import as_list, expand_section, is_dataset, to_specs
-from mt_core.options.rules import PARTS, cross_faults, dataset_faults, under
+from mt_core.options.rules import PARTS, cross_faults, dataset_faults, spelling_faults, under
 from mt_shared.errors import ArchitectureError
 from mt_shared.options import (
     DatasetSpec,
@@ -25,8 +25,11 @@ from mt_shared.options import (
     atomic_number,
     find_faults,
     find_hyper_faults,
+    length_hypers,
     merge_hypers,
     raise_faults,
+    renamed_path,
+    usual_names,
 )
 from mt_shared.registry import ArchitectureEntry
 
@@ -70,11 +73,13 @@ class TrainingOptions:
         written out; they train the same model again
     :param written_model: what of the section ``architecture.model`` the user has written
     :param entry: the architecture; None where it was not looked up, and nothing is known of hypers
+    :param renamed: what the user calls by another name than ``complete``, from where to where
     """
 
     complete: dict[str, Any]
     written_model: dict[str, Any] = field(compare=False)
     entry: ArchitectureEntry | None = field(compare=False)
+    renamed: Mapping[KeyPath, KeyPath] = field(default_factory=dict, compare=False)
 
     @property
     def known_entry(self) -> ArchitectureEntry:
@@ -91,6 +96,12 @@ class TrainingOptions:
     def base_precision(self) -> int | None:
         """In bits; None: the one that the architecture prefers."""
         return self.complete["base_precision"]
+
+    @property
+    def threads(self) -> int | None:
+        """Of the CPU; None: what the environment asks for, or what turns out to be fastest."""
+        wish = self.complete["threads"]
+        return None if wish == "auto" else int(wish)
 
     @property
     def seed(self) -> int | None:
@@ -125,6 +136,19 @@ class TrainingOptions:
         """The section ``architecture.training.finetune`` where it is active."""
         section: dict[str, Any] = self.architecture.training.get("finetune") or {}
         return section if section.get("read_from") is not None else None
+
+    @property
+    def length_unit(self) -> str | None:
+        """Of all data and of the hypers that are lengths; None where it is not given."""
+        return self.training_set[0].systems.length_unit
+
+    @property
+    def units(self) -> dict[KeyPath, str]:
+        """Of the hypers that have one, by their paths in ``complete``."""
+        if self.entry is None or not self.length_unit:
+            return {}
+        lengths = length_hypers(self.entry, self.complete["architecture"])
+        return {("architecture", *path): self.length_unit for path in lengths}
 
     @cached_property
     def training_set(self) -> tuple[DatasetSpec, ...]:
@@ -178,31 +202,44 @@ def parse_training(
     :param where: see :func:`mt_shared.options.raise_faults`
     """
     faults = find_faults(options, options_schema())
-    entry = None
-    # the rules look into sections, which only a mapping has
-    if isinstance(options, dict):
+    entry, renamed = None, {}
+    # the rules look into sections, which only a mapping of options has
+    if not any(fault.path == () for fault in faults):
         for part in PARTS:
             faults += list(dataset_faults(options.get(part), (part,), faults))
+            faults += list(spelling_faults(options.get(part), (part,), faults))
         if not _in_data_sets(faults):
             faults += cross_faults(options)
         entry = _find_entry(options, faults, find_entry)
         if entry is not None:
+            section, names_of_hypers = usual_names(entry, options["architecture"])
+            options = options | {"architecture": section}
+            at = ("architecture",)
+            renamed = {(*at, *old): (*at, *new) for old, new in names_of_hypers.items()}
+            where = {renamed_path(path, renamed): line for path, line in (where or {}).items()}
             # a hyper may name a target, which is compared where the targets are known for sure
             names = None
             if not _in_data_sets(faults):
                 sets = as_list(options["training_set"])
                 names = list(dict.fromkeys(name for each in sets for name in each["targets"]))
+            known = merge_hypers(entry, {})
+            faults = [_with_place(fault, known) for fault in faults]
             faults += find_hyper_faults(entry, options["architecture"], target_names=names)
     raise_faults(faults, source, where)
     written_model = options["architecture"].get("model") or {}
-    return TrainingOptions(_complete(options, entry), written_model, entry)
+    return TrainingOptions(_complete(options, entry), written_model, entry, renamed)
 
 
-def parse_eval(options: dict[str, Any] | list[Any], source: str) -> tuple[DatasetSpec, ...]:
-    """Check the options of an evaluation and turn them into specs for the readers."""
+def parse_eval(
+    options: dict[str, Any] | list[Any], source: str, where: Where | None = None
+) -> tuple[DatasetSpec, ...]:
+    """Check the options of an evaluation and turn them into specs for the readers.
+
+    :param where: see :func:`mt_shared.options.raise_faults`
+    """
     faults = find_faults(options, eval_schema(), {_OPTIONS_URN: options_schema()})
     faults += list(dataset_faults(options, (), faults))
-    raise_faults(faults, source)
+    raise_faults(faults, source, where)
     return to_specs(expand_section(options))
 
 
@@ -244,11 +281,24 @@ def _find_entry(
         return None
 
 
+def _with_place(fault: Fault, known: Hypers) -> Fault:
+    """The same, or of a hyper that stands at the top where it belongs."""
+    key, *below = fault.path
+    if below or key in options_schema()["properties"]:
+        return fault
+    for section, hypers in (("training", known.training), ("model", known.model)):
+        if key in hypers:
+            message = f"it belongs below 'architecture': architecture.{section}.{key}"
+            return Fault(fault.path, message)
+    return fault
+
+
 def _complete(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, Any]:
     """Faultless options with every default and shorthand written out, in the order of the docs."""
-    written = options["architecture"]
+    written, training_set = options["architecture"], expand_section(options["training_set"])
     if entry is not None:
-        hypers = merge_hypers(entry, written)
+        length_unit = as_list(training_set)[0]["systems"]["length_unit"]
+        hypers = merge_hypers(entry, written, length_unit)
     else:
         hypers = Hypers(written.get("model") or {}, written.get("training") or {}, unchecked=True)
     types = written.get("atomic_types")
@@ -256,6 +306,7 @@ def _complete(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, A
         types = sorted(number for each in types if (number := atomic_number(each)) is not None)
     return {
         "device": options.get("device"),
+        "threads": options.get("threads", "auto"),
         "base_precision": options.get("base_precision"),
         "seed": options.get("seed"),
         "print_stats": options.get("print_stats", "auto"),
@@ -266,7 +317,7 @@ def _complete(options: dict[str, Any], entry: HypersEntry | None) -> dict[str, A
             "model": hypers.model,
             "training": hypers.training,
         },
-        "training_set": expand_section(options["training_set"]),
+        "training_set": training_set,
         "validation_set": expand_section(options["validation_set"]),
         "test_set": expand_section(options.get("test_set", 0.0)),
     }

@@ -1,6 +1,7 @@
 """What a JSON schema cannot say of the options: names, and options that contradict each other."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from mt_core.options.datasets import (
@@ -13,8 +14,19 @@ from mt_core.options.datasets import (
     is_dataset,
     sample_kind,
 )
+from mt_core.options.names import name_fault, same_column
 from mt_shared.errors import did_you_mean
-from mt_shared.options import GRADIENT_OF, STANDARD_INPUTS, Fault, KeyPath, dump_inline, shown
+from mt_shared.options import (
+    GRADIENT_OF,
+    LENGTH_UNITS,
+    STANDARD_INPUTS,
+    Fault,
+    KeyPath,
+    dump_inline,
+    find_faults,
+    input_name_schema,
+    shown,
+)
 
 PARTS = ("training_set", "validation_set", "test_set")
 
@@ -45,7 +57,7 @@ _GRADIENT_NAMES = {"force": "forces"} | {word: word for word in GRADIENT_OF}
 # Where the files are that a description does not name: above it, which is of no account here.
 _NO_FILE: Section = {"read_from": "", "reader": None}
 # Two data sets may call one target, or one input, by one name only if these agree.
-_SHARED_FIELDS = ("quantity", "unit", "sample_kind", "type", "num_subtargets")
+_SHARED_FIELDS = ("quantity", "unit", "sample_kind", "type", "num_subtargets", "extensive")
 
 
 def under(faults: Iterable[Fault], path: KeyPath) -> bool:
@@ -53,14 +65,43 @@ def under(faults: Iterable[Fault], path: KeyPath) -> bool:
     return any(fault.path[: len(path)] == path for fault in faults)
 
 
-def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Iterator[Fault]:
-    """Faults within the data sets of one section, but for what the schema has ``found`` already."""
+def _each(section: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Section]]:
+    """The data sets of a section as they are written, and where each stands."""
     if isinstance(section, str) or not (isinstance(section, list) or is_dataset(section)):
         return
     for index, dataset in enumerate(as_list(section)):
-        at = (*path, index) if isinstance(section, list) else path
-        if not isinstance(dataset, dict):
-            continue
+        if isinstance(dataset, dict):
+            yield (*path, index) if isinstance(section, list) else path, dataset
+
+
+def spelling_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Iterator[Fault]:
+    """Names that no exported model and no file of predictions could have.
+
+    They are given by a training. In an evaluation they are those of a model, which may be another
+    program's.
+
+    :param found: of names that have a fault already, nothing more is said
+    """
+    for at, dataset in _each(section, path):
+        for part in ("targets", "extra_data"):
+            names = dataset.get(part)
+            names = names if isinstance(names, dict) else {}
+            for name, written in names.items():
+                has_key = isinstance(written, dict) and "key" in written
+                fault = name_fault(name, has_key)
+                if fault is not None and not under(found, (*at, part, name)):
+                    yield Fault((*at, part, name), fault)
+            for name, other in combinations(names, 2):
+                column = same_column(name, other)
+                if column is not None:
+                    message = f"in files of predictions it is '{column}', as '{name}': rename one"
+                    yield Fault((*at, part, other), message)
+
+
+def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Iterator[Fault]:
+    """Faults within the data sets of one section, but for what the schema has ``found`` already."""
+    for at, dataset in _each(section, path):
+        yield from _length_unit_faults(dataset.get("systems"), (*at, "systems"))
         targets, inputs = (
             part if isinstance(part := dataset.get(key), dict) else {}
             for key in ("targets", "extra_data")
@@ -71,12 +112,23 @@ def dataset_faults(section: Any, path: KeyPath, found: Sequence[Fault]) -> Itera
             yield from _target_faults(name, _sound(written, place, found), place)
         for name, written in inputs.items():
             place = (*at, "extra_data", name)
-            yield from _input_name_faults(name, targets, place)
+            if name in targets:
+                message = f"'{name}' is a target as well: what is predicted cannot be read"
+                yield Fault(place, message)
+            yield from _input_name_faults(name, place)
             if isinstance(written, str | dict):
                 for fault in _input_faults(name, _sound(written, place, found), place):
                     # what is left of a refused key is its default, of which nothing is to be said
                     if not under(found, fault.path):
                         yield fault
+
+
+def _length_unit_faults(systems: Any, path: KeyPath) -> Iterator[Fault]:
+    unit = systems.get("length_unit") if isinstance(systems, dict) else None
+    if isinstance(unit, str) and unit and unit.lower() not in LENGTH_UNITS:
+        hint = did_you_mean(unit, LENGTH_UNITS)
+        message = f"found '{unit}', expected angstrom (A), bohr, nm, um, mm, cm or m{hint}"
+        yield Fault((*path, "length_unit"), message)
 
 
 def _sound(written: Any, path: KeyPath, found: Sequence[Fault]) -> Section:
@@ -86,18 +138,12 @@ def _sound(written: Any, path: KeyPath, found: Sequence[Fault]) -> Section:
     return {key: keys[key] for key in keys if not under(found, (*path, key))}
 
 
-def _input_name_faults(name: str, targets: Section, path: KeyPath) -> Iterator[Fault]:
-    if name in targets:
-        yield Fault(path, f"'{name}' is a target as well: what is predicted cannot be read")
-    domain, mark, of_domain = name.partition("::")
-    if name in STANDARD_INPUTS or (mark and domain and of_domain):
-        return
-    if _OLD_NAMES.get(name) in STANDARD_INPUTS:
+def _input_name_faults(name: str, path: KeyPath) -> Iterator[Fault]:
+    faults = find_faults(name, input_name_schema(), at=path)
+    if faults and _OLD_NAMES.get(name) in STANDARD_INPUTS:
         yield _renamed(name, path)
-        return
-    hint = did_you_mean(name, STANDARD_INPUTS)
-    message = f"it is no input that engines know{hint}; a name of your own is 'mtt::{name}'"
-    yield Fault(path, message)
+    else:
+        yield from faults
 
 
 def _renamed(name: str, path: KeyPath) -> Fault:
@@ -173,6 +219,18 @@ def _target_faults(name: str, written: Section, path: KeyPath) -> Iterator[Fault
         yield Fault((*path, "virial"), message)
     # complete, since the quantity of a target may follow from its name or its gradients
     target = expand_target(name, written, _NO_FILE)
+    if not target["extensive"]:
+        message = ""
+        if target["sample_kind"] == "atom":
+            message = "each atom has a value of its own, which is neither a sum nor a mean"
+        elif target["quantity"] == "energy":
+            message = (
+                "an energy with forces is a sum over atoms; one that does not grow with the "
+                "structure is a target of another name ('mtt::x'), without that quantity"
+            )
+        if message:
+            yield Fault((*path, "extensive"), message)
+            return
     if not can_have_gradients(target):
         for word in asked:
             message = (
@@ -238,7 +296,8 @@ def cross_faults(options: Section) -> Iterator[Fault]:
 
 def _differences(found: Section, first: Section, path: KeyPath) -> Iterator[Fault]:
     for field in _SHARED_FIELDS:
-        if found[field] != first[field]:
+        # an input is neither a sum nor a mean
+        if field in found and found[field] != first[field]:
             message = f"found {found[field]!r}, expected {first[field]!r} as in another data set"
             yield Fault((*path, field), message)
 

@@ -6,11 +6,14 @@ read before the new data, and only the validation set is kept.
 
 import filecmp
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mt_core.evaluation import model_from_checkpoint
+import torch
+
+from mt_core.evaluation import exported, model_from_checkpoint
 from mt_core.loading import FINGERPRINTS, Splits, read_splits
 from mt_core.options import TrainingOptions, parse_training
 from mt_core.training.run_folder import OPTIONS_FILE, OUTPUTS, past_runs, run_checkpoints
@@ -36,12 +39,18 @@ class OldValidation:
     info: DatasetInfo
     before: SplitErrors
 
-    def table(self, model: ModelInterface[Any]) -> str:
-        """The errors of the starting model beside those of the fine-tuned one."""
+    def table(
+        self, model: ModelInterface[Any], device: torch.device, check: Callable[[], None]
+    ) -> str:
+        """The errors of the starting model beside those of the fine-tuned one.
+
+        :param check: see :func:`~mt_core.training.summary.error_table`
+        """
         # it may have been told to forget targets (finetune.remove_targets)
         kept = model.dataset_info.targets
         targets = {name: info for name, info in self.info.targets.items() if name in kept}
-        after = model_errors(model.export(), self.splits, replace(self.info, targets=targets))
+        info = replace(self.info, targets=targets)
+        after = model_errors(exported(model), self.splits, info, device, check)
         rows = [("RMSE", "unit", "before", "after")]
         for label, error in self.before[SPLIT].items():
             there = label in after[SPLIT]
@@ -52,7 +61,7 @@ class OldValidation:
         return f"{head}\n{columns(rows)}"
 
 
-def read_old_validation(options: TrainingOptions) -> OldValidation | None:
+def read_old_validation(options: TrainingOptions, device: torch.device) -> OldValidation | None:
     """Read the data of the model that a fine-tuning starts from, and evaluate the model on them.
 
     None where that is not wanted; and where it cannot be, which is said.
@@ -66,7 +75,7 @@ def read_old_validation(options: TrainingOptions) -> OldValidation | None:
         model = model_from_checkpoint(read_checkpoint(read_from), "export")
         splits = Splits({SPLIT: datasets}, {})
         info = trained_info(model.dataset_info, datasets)
-        before = model_errors(model.export(), splits, info)
+        before = model_errors(exported(model), splits, info, device)
     except (UserError, OSError) as error:
         log.info(
             f"No forgetting check: {error}. To compare on old data, run mt eval with {read_from} "

@@ -15,10 +15,13 @@ from mt_core.loading import (
     choose_device,
     choose_dtype,
     dataset_info,
+    growth_notes,
     read_splits,
+    type_notes,
     unit_notes,
 )
 from mt_core.options import TrainingOptions
+from mt_core.training.data_notes import data_notes
 from mt_core.training.restart import find_restart
 from mt_core.training.start_points import (
     ModelAndTrainer,
@@ -31,8 +34,12 @@ from mt_shared.data import label_table
 from mt_shared.engine import Trainer
 from mt_shared.options import raise_faults, unread_hypers
 from mt_shared.registry import SCHEMA
+from mt_shared.threads import describe_threads
 
 log = logging.getLogger("mt.train")
+
+# of so many the table of labels is shown on demand alone, as in metatrain
+MANY_STRUCTURES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -68,14 +75,24 @@ class Plan:
         start = self.start.describe()
         if start is not None:
             log.info(start)
-        log.info(f"Training on {self.device} in {str(self.dtype).removeprefix('torch.')}")
+        threads = f", {describe_threads()}" if self.device.type == "cpu" else ""
+        log.info(f"Training on {self.device} in {str(self.dtype).removeprefix('torch.')}{threads}")
 
     def read_data(self) -> Splits:
         """The data sets, once it is shown what is in them, and they go with the start point."""
         splits = read_splits(self.options, self.seed)
-        if self.options.print_stats is not False:
+        num_structures = sum(len(data) for part in splits.datasets.values() for data in part)
+        wish = self.options.print_stats
+        if wish is True or (wish == "auto" and num_structures < MANY_STRUCTURES):
             log.info(label_table(splits.datasets).format())
-        for note in (*unit_notes(self.options), *splits.notes):
+        elif wish == "auto":
+            log.info(
+                f"{num_structures} structures; the table of their labels takes a while, and is "
+                "shown with print_stats: true"
+            )
+        notes = [*unit_notes(self.options), *type_notes(self.options, splits), *splits.notes]
+        notes += growth_notes(self.options.targets, splits.datasets["training"])
+        for note in notes:
             log.warning(f"note: {note}")
         self.start.check_data(splits)
         return splits
@@ -87,6 +104,8 @@ class Plan:
         info = dataset_info(self.options, splits)
         model, trainer = self.start.make(self.options, self.architecture, info)
         check_inputs_of_training(model, info.inputs)
+        for note in data_notes(splits, model, self.dtype, _is_shared(self.architecture)):
+            log.warning(f"note: {note}")
         info.statistics.forget_data()
         return model, trainer
 

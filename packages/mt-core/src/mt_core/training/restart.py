@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mt_core.architectures import load_architecture
+from mt_core.evaluation import open_checkpoint
 from mt_core.loading import FINGERPRINTS, Splits
 from mt_core.options import TrainingOptions
 from mt_core.training.option_changes import Change, changes
@@ -21,7 +22,6 @@ from mt_shared.contract import (
     DatasetInfo,
     TrainingCheckpoint,
     check_keys,
-    read_checkpoint,
 )
 from mt_shared.errors import CheckpointError, OptionsError
 from mt_shared.options import deep_merge, merge_hypers, read_yaml
@@ -156,7 +156,7 @@ def _newest(options: TrainingOptions, allow_changes: bool) -> Restart:
 
 
 def _training_checkpoint(path: Path, architecture: str) -> dict[str, Any]:
-    checkpoint = read_checkpoint(path)
+    checkpoint = open_checkpoint(path)
     check_architecture(checkpoint, architecture)
     if checkpoint.get("trainer") is None:
         raise CheckpointError(
@@ -178,7 +178,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any], options: TrainingOptio
     if now["seed"] is None:
         now = now | {"seed": before.get("seed")}
     written = before.get("architecture") or {}
-    hypers = merge_hypers(options.known_entry, written)
+    hypers = merge_hypers(options.known_entry, written, options.length_unit)
     section = written | {"model": hypers.model, "training": hypers.training}
     if options.finetune is not None:
         model = deep_merge(hypers.model, options.written_model)

@@ -1,25 +1,23 @@
 """A run: the training itself, its delivery, or all of it that can be tried without one."""
 
 import logging
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
-from mt_core.console import logging_to
-from mt_core.evaluation import (
-    check_extensions,
-    check_output,
-    copy_result,
-    model_from_checkpoint,
-    save_model,
-    try_compile,
-)
-from mt_core.training.old_validation import read_old_validation
+from mt_core.console import logging_to, reason
+from mt_core.evaluation import check_extensions, check_output, extensions_note, try_compile
+from mt_core.loading import Splits
+from mt_core.training.delivery import Delivered, deliver
+from mt_core.training.old_validation import OldValidation, read_old_validation
 from mt_core.training.plan import Plan
 from mt_core.training.run_folder import create_run_folder, write_options
 from mt_core.training.summary import error_table, usage_lines
-from mt_core.training.trials import try_checkpoint, try_delivery
-from mt_shared.contract import DryRun, read_checkpoint
-from mt_shared.engine import trained_info
+from mt_core.training.trials import try_checkpoint, try_delivery, try_saving
+from mt_shared.contract import DryRun, Interrupted
+from mt_shared.engine import StopRequest, trained_info
+from mt_shared.errors import UserError
 from mt_shared.registry import ArchitectureEntry
 
 log = logging.getLogger("mt.train")
@@ -43,10 +41,10 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
     check_extensions(extensions)
     folder = create_run_folder()
     with logging_to(folder / "train.log"):
-        write_options(folder, plan.options.complete)
+        write_options(folder, plan.options.complete, plan.options.units)
         plan.announce(folder)
         # before the new data, of which there may be many
-        old_validation = read_old_validation(plan.options)
+        old_validation = read_old_validation(plan.options, plan.device)
         splits = plan.read_data()
         splits.write(folder / "indices")
         model, trainer = plan.make_model(splits)
@@ -54,33 +52,72 @@ def run(plan: Plan, output: Path, extensions: str | Path | None) -> Result:
         # what could not be delivered is not trained; of a fit in one step nothing is there yet
         if _has_epochs(plan.options.known_entry):
             try_compile(model)
+        try_saving(model, trainer)
         trainer.train(model, plan.dtype, [plan.device], *data, folder)
-        trainer.save_checkpoint(model, folder / "model.ckpt")
+        # a signal waits until all is delivered
+        with StopRequest() as stop:
+            delivered = deliver(model, trainer, folder, output, extensions)
+            errors, old_errors = _final_tables(
+                plan, splits, old_validation, folder, delivered, stop
+            )
+        log.info(usage_lines(output, delivered.best.dataset_info, delivered.extensions))
+        if delivered.extensions is not None:
+            log.info(extensions_note(delivered.extensions, delivered.checkpoint))
+    return Result(output, delivered.checkpoint, folder, errors, old_errors)
 
-        # from the file, so that what is delivered is what was saved
-        best = model_from_checkpoint(read_checkpoint(folder / "model.ckpt"), "export")
-        save_model(best, folder / "model.pt", extensions)
-        errors = ""
+
+def _final_tables(
+    plan: Plan,
+    splits: Splits,
+    old_validation: OldValidation | None,
+    folder: Path,
+    delivered: Delivered,
+    stop: StopRequest,
+) -> tuple[str, str]:
+    """The errors of the delivered model on the splits and on old data.
+
+    :raises Interrupted: a signal came
+    :raises UserError: whatever fails: by now nothing of it can cost what was trained
+    """
+    model, checkpoint = delivered.model, delivered.checkpoint
+    evaluate = f"mt eval {quote(str(model))} eval.yaml"
+
+    def check() -> None:
+        if stop.received is not None:
+            todo = f"its model is {model}, and only its errors are not known yet: {evaluate}"
+            raise Interrupted(stop.received.name, 128 + stop.received, checkpoint, todo)
+
+    errors, old_errors = "", ""
+    try:
         if plan.options.final_eval:
             datasets = [dataset for part in splits.datasets.values() for dataset in part]
-            info = trained_info(best.dataset_info, datasets)
-            errors = error_table(folder / "model.pt", splits, info, extensions)
-        old_errors = "" if old_validation is None else old_validation.table(best)
-        for table in filter(None, (errors, old_errors)):
-            log.info(table)
-        checkpoint = output.with_suffix(".ckpt")
-        for source, destination in (("model.ckpt", checkpoint), ("model.pt", output)):
-            copy_result(folder / source, destination)
-        log.info(usage_lines(output, best.dataset_info, extensions))
-    return Result(output, checkpoint, folder, errors, old_errors)
+            info = trained_info(delivered.best.dataset_info, datasets)
+            errors = error_table(model, delivered.extensions, splits, info, plan.device, check)
+            log.info(errors)
+        if old_validation is not None:
+            old_errors = old_validation.table(delivered.best, plan.device, check)
+            log.info(old_errors)
+    except Interrupted:
+        raise
+    except Exception as error:
+        # a fault of ours, or of the architecture's: who looks for it needs to know where it is
+        trace = folder / "final_evaluation.txt"
+        trace.write_text(traceback.format_exc(), encoding="utf-8")
+        raise UserError(
+            f"the training is done, its model is {model}, and its checkpoint {checkpoint}; what "
+            f"failed is the final evaluation ({trace}): {reason(error)}. To evaluate the model: "
+            f"{evaluate}"
+        ) from error
+    return errors, old_errors
 
 
-def dry_run(plan: Plan, origins: str) -> None:
+def dry_run(plan: Plan, origins: str, output: Path) -> None:
     """Show the ``origins`` of the options, and try all that needs no training; write nothing."""
+    check_output(output)
     with logging_to(None):
         log.info(origins)
         plan.announce(None)
-        read_old_validation(plan.options)
+        read_old_validation(plan.options, plan.device)
         splits = plan.read_data()
         model, trainer = plan.make_model(splits)
         data = splits.for_training(model)
@@ -89,7 +126,7 @@ def dry_run(plan: Plan, origins: str) -> None:
             log.info("The trainer has no dry run: its part of a checkpoint is not tried")
             model.to(device=plan.device, dtype=plan.dtype)
         try_checkpoint(model, None if cost is None else trainer)
-        try_delivery(model, splits)
+        try_delivery(model, splits, plan.device)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters:  # what is fitted in closed form has none yet
             log.info(f"{parameters} parameters")

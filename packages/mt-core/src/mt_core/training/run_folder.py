@@ -1,13 +1,13 @@
 """The folder of a run: its options, its checkpoints, and the runs before it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mt_shared.errors import OptionsError, UserError
-from mt_shared.options import dump_yaml, read_yaml
+from mt_shared.options import KeyPath, dump_yaml, read_yaml
 
 OUTPUTS = Path("outputs")
 OPTIONS_FILE = "options_restart.yaml"
@@ -55,9 +55,10 @@ def run_checkpoints(run: Path) -> Iterator[Path]:
     return (run / name for name in CHECKPOINTS if (run / name).is_file())
 
 
-def write_options(run: Path, options: dict[str, Any]) -> None:
-    """Write the complete options, which train the same model again."""
-    (run / OPTIONS_FILE).write_text(dump_yaml(options), encoding="utf-8")
+def write_options(run: Path, complete: dict[str, Any], units: Mapping[KeyPath, str]) -> None:
+    """Write the complete options, which train the same model again, and the units of lengths."""
+    text = dump_yaml(complete, units)
+    (run / OPTIONS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_options(run: Path) -> dict[str, Any] | None:

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mt_core.evaluation import failing, open_checkpoint
 from mt_core.loading import Splits
 from mt_core.options import TrainingOptions
 from mt_core.training.option_changes import FINETUNE, changes
 from mt_shared.contract import (
     Architecture,
+    Checkpoint,
     DatasetInfo,
     ModelInterface,
     TargetInfo,
     TrainerInterface,
-    read_checkpoint,
+    check_keys,
 )
 from mt_shared.data import target_info
 from mt_shared.engine import differences, inheritance_fault
@@ -87,18 +89,24 @@ def from_checkpoint(
     info: DatasetInfo,
 ) -> ModelAndTrainer:
     """Model and trainer of a checkpoint of the current version, extended to these data."""
-    hypers = options.architecture.training
-    model = architecture.model_class.load_checkpoint(checkpoint, context).restart(info)
-    return model, architecture.trainer_class.load_checkpoint(checkpoint, hypers, context)
+    model_class, trainer_class = architecture.model_class, architecture.trainer_class
+    with failing(model_class, "load_checkpoint", context, checkpoint):
+        model = model_class.load_checkpoint(checkpoint, context)
+    model = model.restart(info)
+    with failing(trainer_class, "load_checkpoint", context, checkpoint):
+        trainer = trainer_class.load_checkpoint(checkpoint, options.architecture.training, context)
+    return model, trainer
 
 
 def read_other_model(options: TrainingOptions, architecture: Architecture) -> OtherModel:
     """The model of ``training.finetune.read_from``, refused before any data are read if need be."""
     assert options.finetune is not None
     path = Path(options.finetune["read_from"])
-    checkpoint = read_checkpoint(path)
+    checkpoint = open_checkpoint(path)
     check_architecture(checkpoint, architecture.name)
     checkpoint = upgraded(checkpoint, architecture)
+    # an upgrade gives whatever its author makes of what was there
+    check_keys(checkpoint, Checkpoint, f"upgrade_checkpoint of {architecture.name}", f"'{path}'")
     known = DatasetInfo.from_dict(checkpoint["dataset_info"])
 
     # against what the user wrote alone: defaults may have changed since the model was made
@@ -152,11 +160,15 @@ def _other_fields(
 
 def upgraded(checkpoint: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
     """A checkpoint brought to the current version."""
-    checkpoint = architecture.model_class.upgrade_checkpoint(checkpoint)
+    model_class = architecture.model_class
+    with failing(model_class, "upgrade_checkpoint", checkpoint=checkpoint):
+        current = model_class.upgrade_checkpoint(checkpoint)
     # a model that was saved by itself has nothing of a trainer
-    if "trainer_version" in checkpoint:
-        checkpoint = architecture.trainer_class.upgrade_checkpoint(checkpoint)
-    return checkpoint
+    if "trainer_version" in current:
+        trainer_class = architecture.trainer_class
+        with failing(trainer_class, "upgrade_checkpoint", checkpoint=checkpoint):
+            current = trainer_class.upgrade_checkpoint(current)
+    return current
 
 
 def check_architecture(checkpoint: dict[str, Any], name: str) -> None:

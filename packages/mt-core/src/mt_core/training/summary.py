@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
+from json import dumps
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +15,10 @@ from ase.data import chemical_symbols
 
 from mt_core.evaluation import (
     Errors,
+    PiecewisePredictor,
     Predictions,
     add_errors,
-    best_device,
     load_model,
-    predict,
     request_targets,
 )
 from mt_core.loading import Splits
@@ -25,7 +27,6 @@ from mt_shared.data import (
     Dataset,
     composition_term,
     concatenate,
-    cut_batches,
     gather_labels,
     species_of,
 )
@@ -36,39 +37,72 @@ from mt_shared.tables import columns
 if TYPE_CHECKING:
     from metatomic.torch import AtomisticModel
 
-# structures that are predicted together, whatever a batch of the training was
-BATCH_SIZE = 64
+NEGLIGIBLE = 1e-5
+"""An error below it, in eV, eV/A or the unit of another target, is rounding, and nothing to
+be learnt."""
 
 SplitErrors = dict[str, Errors]
 """Errors by split and by quantity."""
 
+Pieces = Iterator[tuple[Dataset, dict[str, Predictions]]]
+"""Parts of a data set with their predictions."""
+
 
 def error_table(
-    model: Path, splits: Splits, info: DatasetInfo, extensions: str | Path | None
+    model: Path,
+    extensions: Path | None,
+    splits: Splits,
+    info: DatasetInfo,
+    device: torch.device,
+    check: Callable[[], None],
 ) -> str:
-    """The errors of an exported file on every split, beside those of the composition alone."""
-    of_model = model_errors(load_model(model, extensions), splits, info)
+    """The errors of an exported file on every split, beside those of the composition alone.
+
+    Below it stands a warning where the model is no better: what it has not learnt it cannot do.
+
+    :param extensions: the folder of its extensions, if it has any
+    :param check: is called before each piece, and may raise what ends the evaluation
+    """
+    of_model = model_errors(load_model(model, extensions), splits, info, device, check)
     of_composition = composition_errors(splits, info)
     rows = [("RMSE", "unit", "split", "model", "composition alone")]
+    worse = []
     for split, errors in of_model.items():
         for label, error in errors.items():
             if error.number:
                 plain = of_composition[split][label].rmse
                 unit = error.metric.unit
                 rows.append((label, unit, split, f"{error.rmse:.4g}", f"{plain:.4g}"))
-    return columns(rows)
+                # zero by symmetry: rounding is no failure
+                if error.rmse > max(plain, NEGLIGIBLE * error.metric.factor):
+                    worse.append(f"{label} ({split})")
+    table = columns(rows)
+    if worse:
+        table += (
+            f"\nwarning: no better than the composition alone: {', '.join(worse)}. Do not simulate "
+            "with this model: it needs more epochs, another learning rate, or other data"
+        )
+    return table
 
 
-def model_errors(model: AtomisticModel, splits: Splits, info: DatasetInfo) -> SplitErrors:
-    """The errors of an exported model on every split, predicted as an engine would."""
+def model_errors(
+    model: AtomisticModel,
+    splits: Splits,
+    info: DatasetInfo,
+    device: torch.device,
+    check: Callable[[], None] = lambda: None,
+) -> SplitErrors:
+    """The errors of an exported model on every split, predicted as by ``mt eval``."""
     requests = request_targets(model, info.targets)
-    device = best_device(model)
-    model = model.to(device)
-    return _split_errors(
-        lambda data: predict(model, data, requests, info.length_unit, device),
-        splits,
-        info,
-    )
+    predictor = PiecewisePredictor(model, requests, info.length_unit, device)
+
+    def predict(data: Dataset) -> Pieces:
+        check()
+        for piece in predictor(data):
+            yield piece
+            check()
+
+    return _split_errors(predict, splits, info)
 
 
 def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
@@ -82,7 +116,7 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
         num_types = len(info.atomic_types)
         compositions[name] = fit_composition(values, structures, species, num_types, target, {})
 
-    def predict_composition(data: Dataset) -> dict[str, Predictions]:
+    def predict_composition(data: Dataset) -> Pieces:
         structures = data.structures
         species = species_of(structures, info.atomic_types)
         gradients = {
@@ -93,42 +127,53 @@ def composition_errors(splits: Splits, info: DatasetInfo) -> SplitErrors:
         for name, target in info.targets.items():
             values = composition_term(structures, species, target, compositions[name])
             predictions[name] = Predictions(values, target.per_atom, gradients, target.type)
-        return predictions
+        yield data, predictions
 
     return _split_errors(predict_composition, splits, info)
 
 
 def _split_errors(
-    predictor: Callable[[Dataset], dict[str, Predictions]], splits: Splits, info: DatasetInfo
+    predict: Callable[[Dataset], Pieces], splits: Splits, info: DatasetInfo
 ) -> SplitErrors:
     found: SplitErrors = {}
     for split, datasets in splits.datasets.items():
         errors = found.setdefault(split, {})
         # a split may be there and empty, which no model can be called on
         for data in filter(len, datasets):
-            num_atoms = torch.from_numpy(data.structures.atoms_per_system)
-            order = torch.arange(len(data))
-            for indices in cut_batches(order, num_atoms, BATCH_SIZE, max_atoms=None):
-                chunk = data.subset(indices.numpy())
-                add_errors(errors, predictor(chunk), chunk, info.targets, info.length_unit)
+            for piece, predictions in predict(data):
+                add_errors(errors, predictions, piece, info.targets, info.length_unit)
     return found
 
 
-def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -> str:
+def usage_lines(model: Path, info: DatasetInfo, extensions: Path | None) -> str:
     """How to use the model, to be copied: in ASE, i-PI and LAMMPS if it gives an energy."""
     energies = sorted(name for name in info.targets if name.split("/")[0] == "energy")
     if not energies:
         return (
-            f"The model is {model}; it gives no energy, so simulations cannot run it. "
-            f"To predict with it: mt eval {model} eval.yaml -o predictions.xyz"
+            f"The model is {model}; none of its targets is called energy, so that simulations "
+            f"cannot run it. To predict with it: mt eval {quote(str(model))} eval.yaml "
+            "-o predictions.xyz"
         )
     variant = energies[0].partition("/")[2]
-    chosen = f', variants={{"energy": "{variant}"}}' if variant else ""
-    folder = f', extensions_directory="{extensions}"' if extensions else ""
-    lines = [
-        f"The model is {model}; to use it",
-        f'  in ASE:    atoms.calc = metatomic_ase.MetatomicCalculator("{model}"{chosen}{folder})',
-    ]
+    return "\n".join(
+        [f"The model is {model}; to use it", *_in_engines(model, info, extensions, variant)]
+    )
+
+
+def _in_engines(
+    model: Path, info: DatasetInfo, extensions: Path | None, variant: str
+) -> Iterator[str]:
+    """The lines for ASE, i-PI and LAMMPS, with names as each of them reads them."""
+    # a text of JSON is one of Python too
+    arguments = dumps(str(model), ensure_ascii=False)
+    if extensions is not None:
+        arguments += f", extensions_directory={dumps(str(extensions), ensure_ascii=False)}"
+    if variant:
+        arguments += f", variants={dumps({'energy': variant}, ensure_ascii=False)}"
+    yield (
+        "  in ASE:    import metatomic_ase; "
+        f"atoms.calc = metatomic_ase.MetatomicCalculator({arguments})"
+    )
     # where a structure has none, ASE takes it as neutral, and as a singlet, without a word
     asked = [
         f'atoms.info["{name}"]'
@@ -136,16 +181,17 @@ def usage_lines(model: Path, info: DatasetInfo, extensions: str | Path | None) -
         if each.sample_kind == "system" and name in STANDARD_INPUTS
     ]
     if asked:
-        lines.append(f"             # the model reads {' and '.join(asked)}: set what is meant")
-    # the other engines know no variants: they ask for the plain energy, which is not there
-    if not variant:
-        types = " ".join(str(number) for number in info.atomic_types)
-        symbols = " ".join(chemical_symbols[number] for number in info.atomic_types)
-        lammps = f" extensions {extensions}" if extensions else ""
-        ipi = f",extensions={extensions}" if extensions else ""
-        lines += [
-            f"  in i-PI:   i-pi-py_driver -m metatomic -o template=start.xyz,model={model}{ipi}",
-            f"  in LAMMPS: pair_style metatomic {model}{lammps}",
-            f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}",
-        ]
-    return "\n".join(lines)
+        yield f"             # the model reads {' and '.join(asked)}: set what is meant"
+    given = {"extensions": str(extensions)} if extensions else {}
+    of_driver = {"template": "start.xyz", "model": str(model)} | given
+    of_driver |= {"energy_variant": variant} if variant else {}
+    # its options are divided at commas, which nothing protects
+    if not any("," in each for each in of_driver.values()):
+        options = ",".join(f"{name}={each}" for name, each in of_driver.items())
+        yield f"  in i-PI:   i-pi-py_driver -m metatomic -o {quote(options)}"
+    given |= {"variant": variant} if variant else {}
+    words = [str(model), *chain.from_iterable(given.items())]
+    yield f"  in LAMMPS: pair_style metatomic {' '.join(map(quote, words))}"
+    types = " ".join(str(number) for number in info.atomic_types)
+    symbols = " ".join(chemical_symbols[number] for number in info.atomic_types)
+    yield f"             pair_coeff * * {types}    # atom types 1, 2, ... are {symbols}"

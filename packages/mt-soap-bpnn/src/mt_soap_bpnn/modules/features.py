@@ -55,7 +55,7 @@ class SoapFeatures(torch.nn.Module):
         # descriptors are made costs less than to sort the descriptors, which are much larger.
         order, slot, counts = sort_by_species(species, self.num_species)
         descriptors = self.descriptor(vectors, slot[centers], slot[neighbors], species[order])
-        return self.network(descriptors, counts)[slot]
+        return self.network(descriptors, counts).index_select(0, slot)
 
 
 class FeatureNetwork(torch.nn.Module):

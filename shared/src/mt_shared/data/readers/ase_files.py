@@ -18,7 +18,8 @@ from mt_shared.data.readers.keyed_piece import (
 )
 from mt_shared.data.readers.label_requests import ColumnSpec
 from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
-from mt_shared.errors import DataError
+from mt_shared.errors import DataError, shortened
+from mt_shared.user_files import kind_of, mistaken
 
 # Structures whose ``Atoms`` objects are in memory together.
 CHUNK_FRAMES = 1000
@@ -61,9 +62,14 @@ def _images(path: Path, frame: int) -> Iterator[Any]:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if frame == 0:
+            expected = "a format that ase.io.read knows, with its usual file name"
+            kind = kind_of(path)
+            # ASE says of most that it cannot guess what they are
+            if kind is not None:
+                raise DataError(mistaken(path, expected, kind)) from error
             raise DataError(
-                f"'{path}' cannot be read by ASE ({type(error).__name__}: {reason}); expected a "
-                "format that ase.io.read knows, with its usual file name"
+                f"'{path}' cannot be read by ASE ({type(error).__name__}: {shortened(reason)}); "
+                f"expected {expected}"
             ) from error
         what = f"ASE stops here ({type(error).__name__}: {reason})"
         raise frame_error(path.name, frame, what, "the file is cut off or damaged") from error
@@ -127,4 +133,4 @@ def _add_labels(builder: KeyedPieceBuilder, image: Any) -> None:
         numbers = numbers_of_object(values[spec.key])
         if numbers is not None and not spec.per_atom:
             numbers = numbers[None]
-        column.add(numbers, 1, num_rows)
+        column.add(numbers, 1, num_rows, str(values[spec.key]) if numbers is None else "")

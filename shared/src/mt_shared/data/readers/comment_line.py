@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,10 @@ _NUMBER_SEPARATOR = re.compile(r"[\s,]+")
 
 _PBC_FLAGS = dict.fromkeys(("T", "True", "true", "TRUE"), True)
 _PBC_FLAGS |= dict.fromkeys(("F", "False", "false", "FALSE"), False)
+
+# What describes a structure, by what it may be called in vain: ASE's objects call a Lattice cell.
+_DESCRIBES = {"lattice": "Lattice", "cell": "Lattice", "pbc": "pbc", "properties": "Properties"}
+_PROPERTIES = re.compile(r"\w+:[RISL]:\d+(:\w+:[RISL]:\d+)*")
 
 
 def parse_comment(line: str) -> dict[str, Any]:
@@ -77,6 +82,31 @@ def looks_like_label(value: Any) -> bool:
     if isinstance(value, str):
         return "." in value or "e" in value.lower()
     return np.asarray(value).dtype.kind == "f"
+
+
+def misnamed_pair(pairs: Mapping[str, Any], needs_cell: bool) -> tuple[str, str] | None:
+    """A key that is meant to describe the structure and does not, and what it should be called.
+
+    What only has such a name, and no value that fits, is a label or a remark of the user's.
+
+    :param pairs: of a comment line, without ``Properties``
+    :param needs_cell: whether a cell that is not there would mean anything
+    """
+    for key, value in pairs.items():
+        meant = _DESCRIBES.get(key.casefold())
+        if meant is None or meant in pairs:
+            continue
+        numbers = numbers_of(value)
+        # a cell as three lengths, six parameters or three vectors
+        is_cell = numbers is not None and numbers.size in (3, 6, 9)
+        fits = {
+            "Lattice": is_cell and needs_cell,
+            "pbc": numbers is None or numbers.size == 3,
+            "Properties": _PROPERTIES.fullmatch(str(value)) is not None,
+        }
+        if fits[meant]:
+            return key, meant
+    return None
 
 
 def lattice_of(value: Any) -> NDArray[np.float64]:

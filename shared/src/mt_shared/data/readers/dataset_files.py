@@ -1,6 +1,5 @@
 """The files of a data set: opened, and read in step, the same frames of all of them at a time."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mt_shared.data.readers.metatensor_files import TensorMapFile, read_system
 from mt_shared.data.readers.xyz_text import IrregularXyz
 from mt_shared.errors import DataError, did_you_mean
 from mt_shared.options import DatasetSpec, GradientSpec, SystemsSpec, TargetSpec
+from mt_shared.user_files import XYZ_SUFFIXES, fault_of_data, not_utf8
 
 # A file and its reader.
 FileKey = tuple[str, str]
@@ -20,7 +20,6 @@ LabelFile = KeyedPiece | TensorMapFile
 
 READERS = ("ase", "metatensor")
 
-_XYZ_SUFFIXES = (".xyz", ".extxyz")
 _METATENSOR_SUFFIXES = (".mts", ".mta")
 
 
@@ -148,7 +147,7 @@ def read_pieces(
     if reader == "metatensor":
         yield KeyedPiece(file.name, read_system(file), {}, (KeyPlaces(),), ())
         return
-    if file.suffix in _XYZ_SUFFIXES:
+    if file.suffix in XYZ_SUFFIXES:
         try:
             for piece in read_extended_xyz(file, columns, size):
                 yield piece
@@ -157,24 +156,14 @@ def read_pieces(
         except IrregularXyz:
             pass
         except UnicodeDecodeError as error:
-            raise DataError(f"'{file}' is no text; expected extended xyz") from error
+            raise DataError(not_utf8(file)) from error
     # ASE begins where the pieces end, so that no frame is lost or there twice.
     yield from read_with_ase(file, columns, size, num_frames)
 
 
 def check_file(path: str) -> Path:
-    """Refuse a file that is not there, cannot be read or is empty."""
-    file = Path(path)
-    if not file.exists():
-        folder = file.parent
-        if not folder.is_dir():
-            raise DataError(f"there is no file '{path}', and no folder '{folder}'")
-        names = [entry.name for entry in folder.iterdir() if entry.is_file()]
-        raise DataError(f"there is no file '{path}'{did_you_mean(file.name, names)}")
-    if not file.is_file():
-        raise DataError(f"'{path}' is no file; expected a file with structures or labels")
-    if not os.access(file, os.R_OK):
-        raise DataError(f"'{path}' may not be read; ask its owner for the permission")
-    if file.stat().st_size == 0:
-        raise DataError(f"'{path}' is empty; expected structures or labels")
-    return file
+    """Refuse a file that is not there, or of a kind that holds no data."""
+    fault = fault_of_data(path)
+    if fault is not None:
+        raise DataError(fault)
+    return Path(path)

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mt_shared.data.readers.comment_line import lattice_of, looks_like_label, numbers_of, pbc_of
+from mt_shared.data.readers.comment_line import (
+    lattice_of,
+    looks_like_label,
+    misnamed_pair,
+    numbers_of,
+    pbc_of,
+)
 from mt_shared.data.readers.keyed_piece import (
     ALL_FRAMES,
     RESULTS_PER_ATOM,
@@ -29,7 +35,7 @@ from mt_shared.data.readers.keyed_piece import (
 from mt_shared.data.readers.label_requests import ColumnSpec
 from mt_shared.data.readers.xyz_text import Chunk, scan_chunks
 from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
-from mt_shared.errors import DataError, did_you_mean
+from mt_shared.errors import DataError, did_you_mean, plain_number, shortened
 from mt_shared.options import ATOMIC_NUMBERS
 
 # ASE knows X as the placeholder of number 0.
@@ -80,13 +86,13 @@ def _add_chunk(builder: KeyedPieceBuilder, chunk: Chunk) -> None:
         raise frame_error(chunk.source, chunk.first_frame, what, todo) from error
 
     table = _AtomTable(chunk, fields)
-    _add_keys(builder, chunk, fields)
+    cells, pbc = _cells_and_pbc(chunk)
+    _add_keys(builder, chunk, fields, pbc)
     for spec, column in builder.columns.items():
         if spec.per_atom:
             table.add_to(column, spec.key)
         else:
             _add_pairs(column, chunk, spec.key)
-    cells, pbc = _cells_and_pbc(chunk)
     offsets = offsets_from_counts(chunk.counts)
     builder.add_structures(Structures(table.positions(), table.types(), cells, pbc, offsets))
 
@@ -104,15 +110,25 @@ def parse_properties(properties: str) -> tuple[Field, ...]:
     return tuple(fields)
 
 
-def _add_keys(builder: KeyedPieceBuilder, chunk: Chunk, fields: tuple[Field, ...]) -> None:
+def _add_keys(
+    builder: KeyedPieceBuilder, chunk: Chunk, fields: tuple[Field, ...], pbc: NDArray[np.bool_]
+) -> None:
     names = [f.name for f in fields if f.name not in _NO_ARRAYS]
-    results = [name for name in names if name in RESULTS_PER_SYSTEM | RESULTS_PER_ATOM]
+    results = [name for name in names if name in RESULTS_PER_ATOM]
     places: dict[tuple[str, ...], KeyPlaces] = {}
-    for comment in chunk.comments:
+    for number, comment in enumerate(chunk.comments):
         keys = tuple(comment)
         if keys in places:
             builder.add_keys(places[keys])
             continue
+        misnamed = misnamed_pair(comment, "pbc" not in comment or pbc[number].any())
+        if misnamed is not None:
+            key, meant = misnamed
+            what = f"'{key}' in the comment line does not describe the structure, '{meant}' would"
+            if meant == "Lattice":
+                meant += ' with nine numbers, or pbc="F F F" if it is not periodic'
+            frame = chunk.first_frame + number
+            raise frame_error(chunk.source, frame, what, f"write {meant}")
         pairs = [key for key in keys if key not in _STRUCTURE_PAIRS]
         places[keys] = KeyPlaces(
             info=tuple(key for key in pairs if key not in RESULTS_PER_SYSTEM),
@@ -139,7 +155,7 @@ def _add_pairs(column: ColumnBuilder, chunk: Chunk, key: str) -> None:
             column.add_missing(1, 1)
         else:
             one = numbers_of(value)
-            column.add(None if one is None else one[None], 1, 1)
+            column.add(None if one is None else one[None], 1, 1, str(value))
 
 
 def _numbers_at_once(values: Sequence[Any]) -> NDArray[np.float64] | None:
@@ -206,9 +222,13 @@ class _AtomTable:
         unknown = {symbol for symbol, number in numbers.items() if number is None}
         if unknown:
             row = next(i for i, symbol in enumerate(symbols) if symbol in unknown)
-            what = f"names the element '{symbols[row]}', which there is not"
-            what += did_you_mean(symbols[row], _NUMBERS_IN_ASE)
-            raise self._chunk.row_error(row, what, "expected a chemical symbol")
+            symbol, todo = symbols[row], "expected a chemical symbol"
+            what = f"names the element '{shortened(symbol)}', which there is not"
+            if symbol.isdigit():
+                todo += "; atomic numbers need Properties=Z:I:1:pos:R:3 in the comment line"
+            else:
+                what += did_you_mean(symbol, _NUMBERS_IN_ASE)
+            raise self._chunk.row_error(row, what, todo)
         return np.fromiter(map(numbers.__getitem__, symbols), dtype=np.int32, count=len(symbols))
 
     def _floats(self, field: Field) -> NDArray[np.float64]:
@@ -221,7 +241,9 @@ class _AtomTable:
             except ValueError as error:
                 bad = next(i for i, word in enumerate(words) if not _is_float(word))
                 what = f"holds no number in column {column + 1} ({field.name})"
-                raise self._chunk.row_error(bad, what, "mend the file") from error
+                plain = plain_number(words[bad])
+                todo = "mend the file" if plain is None else f"write {plain} for {words[bad]}"
+                raise self._chunk.row_error(bad, what, todo) from error
         return values
 
 

@@ -19,7 +19,7 @@ from mt_shared.data.readers.label_requests import (
     StructurePiece,
 )
 from mt_shared.data.structures import Structures, concatenate, frame_error
-from mt_shared.errors import did_you_mean
+from mt_shared.errors import did_you_mean, plain_number, shortened
 
 # Arrays of ASE that describe a structure and are no labels.
 STRUCTURE_KEYS = frozenset(
@@ -33,6 +33,8 @@ RESULTS_PER_SYSTEM = frozenset(
 RESULTS_PER_ATOM = frozenset(
     "forces stresses charges magmoms energies born_effective_charges".split()
 )
+
+OF_EACH = {"system": "of the structure", "atom": "of each atom"}
 
 SAME_FRAMES = "structures and labels must be the same frames in the same order"
 
@@ -48,12 +50,13 @@ class Column:
     """The numbers of one key in all structures of a file, or of a piece of it.
 
     ``other_shapes`` is what a structure (its index) has instead of an accepted shape, None for
-    what is no number.
+    what is no number; ``texts`` what that is, where it is known.
     """
 
     values: NDArray[np.float64]  # (N, *shape), NaN where the key is missing or of another shape
     found: NDArray[np.bool_]  # (S,) which structures have the key, in whatever shape
     other_shapes: dict[int, Shape | None]
+    texts: dict[int, str]
 
 
 class ColumnBuilder:
@@ -64,11 +67,19 @@ class ColumnBuilder:
         self._values: list[NDArray[np.float64]] = []
         self._found: list[bool] = []
         self._other_shapes: dict[int, Shape | None] = {}
+        self._texts: dict[int, str] = {}
 
-    def add(self, values: NDArray[np.float64] | None, num_structures: int, num_rows: int) -> None:
+    def add(
+        self,
+        values: NDArray[np.float64] | None,
+        num_structures: int,
+        num_rows: int,
+        text: str = "",
+    ) -> None:
         """The next structures have the key, all in one shape.
 
         :param values: (rows, ...); None for what is no number
+        :param text: what that is, as far as it is known
         """
         shape = None if values is None else values.shape[1:]
         wanted = self._spec.shape
@@ -80,7 +91,10 @@ class ColumnBuilder:
         else:
             # Whether this is a fault is known only later: the structures may not be chosen.
             first = len(self._found)
-            self._other_shapes |= dict.fromkeys(range(first, first + num_structures), shape)
+            rows = range(first, first + num_structures)
+            self._other_shapes |= dict.fromkeys(rows, shape)
+            if text:
+                self._texts |= dict.fromkeys(rows, text)
             self._values.append(np.full((num_rows, *wanted), np.nan))
         self._found += [True] * num_structures
 
@@ -90,7 +104,9 @@ class ColumnBuilder:
         self._found += [False] * num_structures
 
     def build(self) -> Column:
-        return Column(np.concatenate(self._values), np.array(self._found), self._other_shapes)
+        return Column(
+            np.concatenate(self._values), np.array(self._found), self._other_shapes, self._texts
+        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,12 @@ class KeyPlaces:
     info: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()
     calculator: tuple[str, ...] = ()
+
+    def place(self, key: str) -> str | None:
+        """What has this key: ``system``, ``atom``, or None of both."""
+        if key in self.arrays or (key in self.calculator and key in RESULTS_PER_ATOM):
+            return "atom"
+        return "system" if key in self.info or key in self.calculator else None
 
     def __str__(self) -> str:
         return "; ".join(f"{place}: {', '.join(keys) or '-'}" for place, keys in vars(self).items())
@@ -131,7 +153,8 @@ class KeyedPiece:
         bad = next((row for row in piece.rows.tolist() if row in column.other_shapes), None)
         if bad is not None:
             shape = column.other_shapes[bad]
-            found = "is no number" if shape is None else f"has {_describe(shape)}"
+            text = column.texts.get(bad, "")
+            found = _no_number(text) if shape is None else f"has {_describe(shape)}"
             expected = " or ".join(map(_describe, request.column.accepted))
             what = f"'{request.spec.key}' of {request.role} '{request.name}' {found}, "
             what += f"expected {expected}"
@@ -140,18 +163,34 @@ class KeyedPiece:
             raise frame_error(self.source, bad + piece.first_frame, what, todo)
         if request.kind == VALUES:
             return LabelBlock(column.values, column.found)
+        values = column.values * request.factor
         if request.kind == "stress":
             # without a volume it is no label, which the builder of labels sees to
             volumes = np.nan_to_num(piece.structures.volumes, nan=1.0)
-            return LabelBlock(column.values * volumes[:, None, None], column.found)
-        return LabelBlock(-column.values, column.found)
+            return LabelBlock(values * volumes[:, None, None], column.found)
+        return LabelBlock(-values, column.found)
 
     def place(self, key: str, row: int) -> str | None:
         """What has this key in a structure (its index): ``system``, ``atom``, or None of both."""
-        keys = self.keys[row]
-        if key in keys.arrays or (key in keys.calculator and key in RESULTS_PER_ATOM):
-            return "atom"
-        return "system" if key in keys.info or key in keys.calculator else None
+        return self.keys[row].place(key)
+
+    def misplaced(self, key: str, rows: Iterable[int], per_atom: bool) -> str | None:
+        """Where these structures (their indices) have this key in another place or case, in words.
+
+        None where they do not.
+
+        :param per_atom: whether it is looked for among what each atom has
+        """
+        wanted = "atom" if per_atom else "system"
+        for keys in dict.fromkeys(self.keys[row] for row in rows):
+            for place, names in vars(keys).items():
+                for name in names:
+                    if name != key and name.casefold() == key.casefold():
+                        return f"'{name}' (in {place}) is written otherwise"
+            found = keys.place(key)
+            if found not in (None, wanted):
+                return f"'{key}' is {OF_EACH[found]} there, not {OF_EACH[wanted]}"
+        return None
 
     def hint(self, key: str, row: int) -> str:
         """What may help a user who does not find a key in a structure (its index)."""
@@ -162,6 +201,12 @@ class KeyedPiece:
 
 def _describe(shape: Shape) -> str:
     return f"the shape ({', '.join(map(str, shape))})" if shape else "one number"
+
+
+def _no_number(text: str) -> str:
+    plain = plain_number(text)
+    hint = "" if plain is None else f" (write {plain})"
+    return f"is no number: {shortened(text)}{hint}" if text else "is no number"
 
 
 class KeyedPieceBuilder:

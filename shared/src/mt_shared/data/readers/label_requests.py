@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mt_shared.contract import TargetInfo
 from mt_shared.data.dataset import VALUES, target_info
 from mt_shared.data.structures import Structures
+from mt_shared.data.units import gradient_factor
 from mt_shared.options import GRADIENT_OF, GradientSpec, TargetSpec
 
 Shape = tuple[int, ...]
@@ -54,13 +55,17 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class LabelRequest:
-    """The values of a target, or one of its gradients."""
+    """The values of a target, or one of its gradients.
+
+    :param length_unit: of the data set
+    """
 
     target: TargetSpec
     kind: str  # "values", or what the file has of a gradient: forces, stress or virial
     spec: TargetSpec | GradientSpec
     required: bool = True  # False for what is read only where the file has it
     is_input: bool = False  # what models read, of which no structure may lack one
+    length_unit: str | None = None
 
     @property
     def name(self) -> str:
@@ -82,6 +87,13 @@ class LabelRequest:
         return self.info.per_atom if self.kind == VALUES else self.part == "positions"
 
     @cached_property
+    def factor(self) -> float:
+        """What turns the numbers of the file into the units of the data set."""
+        if isinstance(self.spec, TargetSpec):
+            return 1.0
+        return gradient_factor(self.spec, self.target.unit, self.length_unit)
+
+    @cached_property
     def info(self) -> TargetInfo:
         return target_info(self.target)
 
@@ -94,17 +106,23 @@ class LabelRequest:
         if self.part == "positions":
             return ColumnSpec(key, True, (3,), ((3,),))
         shape = (*self.info.type.components, self.info.num_subtargets)
-        # One sub-target needs no dimension of its own, and any tensor may be a plain list.
+        # One sub-target needs no dimension of its own, any tensor may be a plain list, and a list
+        # of one number is that number.
         without_subtargets = (shape[:-1],) if shape[-1] == 1 else ()
-        accepted = tuple(dict.fromkeys((*without_subtargets, shape, (prod(shape),))))
+        number = ((),) if prod(shape) == 1 else ()
+        accepted = tuple(dict.fromkeys((*without_subtargets, shape, (prod(shape),), *number)))
         return ColumnSpec(key, self.per_atom, shape, accepted)
 
 
-def requests_of(target: TargetSpec, is_input: bool = False) -> Iterator[LabelRequest]:
+def requests_of(
+    target: TargetSpec, is_input: bool = False, length_unit: str | None = None
+) -> Iterator[LabelRequest]:
     """The values of a target or an input, then its gradients, which an input has none of."""
     yield LabelRequest(target, VALUES, target, is_input=is_input)
     for gradient in target.gradients:
-        yield LabelRequest(target, gradient.kind, gradient, gradient.required)
+        yield LabelRequest(
+            target, gradient.kind, gradient, gradient.required, length_unit=length_unit
+        )
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from mt_shared.data.dataset import (
     finite_per_system,
 )
 from mt_shared.data.readers.dataset_files import LabelFile
+from mt_shared.data.readers.keyed_piece import OF_EACH
 from mt_shared.data.readers.label_requests import LabelRequest, StructurePiece, requests_of
 from mt_shared.data.structures import frame_error
 from mt_shared.options import TargetSpec
 
 # Relative difference of a stress from its transpose that rounding in a file does not explain.
 SYMMETRY_TOLERANCE = 1e-6
-_OF_EACH = {"system": "of the structure", "atom": "of each atom"}
 # What else a user can do about a gap, or why nothing.
 _OTHERWISE = {
     "target": ", or set allow_missing: true for this target",
@@ -39,10 +39,12 @@ class LabelBuilder:
     find: Callable[[LabelRequest], LabelFile]  # what a label is read from, at the same frames
     status: Status = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # what a user should be told
+    lost: list[str] = field(default_factory=list)  # see Dataset.lost
+    length_unit: str | None = None
 
     def build(self, target: TargetSpec, is_input: bool = False) -> TargetLabels:
         """Values and gradients of one target, or the values of one input."""
-        values, *gradients = requests_of(target, is_input)
+        values, *gradients = requests_of(target, is_input, self.length_unit)
         array = self._read(values)
         assert array is not None, "the options ask for the values of each target and input"
         labels = TargetLabels(
@@ -69,15 +71,12 @@ class LabelBuilder:
         values = block.values[rows]
         # What cannot be there is not missing, even where the options ask for it.
         excused = np.zeros_like(found)
-        if request.kind == "stress":
-            excused = np.isnan(piece.chosen.volumes)
-            left_out = self._leave_out_stress(request, file.source, values, found, excused)
-            if left_out:
-                self.status[request.target.name, request.part] = np.where(
-                    excused, IMPOSSIBLE, MISSING
-                )
+        if request.part == "strain":
+            excused = self._without_strain(request, file.source, values, found)
             found = found & ~excused
             values = np.where(excused[:, None, None], np.nan, values)
+        if not request.required:
+            self._tell_lost(request, file, piece.rows[~found & ~excused])
         if not found.any() and (not request.required or (len(found) and excused.all())):
             return None
         what = f"'{request.spec.key}' of {request.role} '{request.name}'"
@@ -93,7 +92,7 @@ class LabelBuilder:
             place = file.place(request.spec.key, lacking[0])
             wanted = "atom" if request.per_atom else "system"
             if place not in (None, wanted):
-                what += f" is {_OF_EACH[place]} there, and {_OF_EACH[wanted]} in the options"
+                what += f" is {OF_EACH[place]} there, and {OF_EACH[wanted]} in the options"
                 is_value = request.kind == VALUES
                 todo = f"write sample_kind: {place}" if is_value else "name the right key"
                 raise frame_error(file.source, lacking[0] + piece.first_frame, what, todo)
@@ -119,29 +118,60 @@ class LabelBuilder:
         values = np.where(np.isfinite(values), values, np.nan)
         return self._symmetric(request, file.source, values) if request.part == "strain" else values
 
-    def _leave_out_stress(
+    def _without_strain(
         self,
         request: LabelRequest,
         source: str,
         values: NDArray[np.float64],
         found: NDArray[np.bool_],
-        excused: NDArray[np.bool_],
-    ) -> bool:
-        """Whether a stress is left out, or asked for, where there is no volume; a user is told.
+    ) -> NDArray[np.bool_]:
+        """Which structures (S,) have no stress, or no virial; a user is told.
 
         Some codes write a stress for each structure. Where there is no volume, one of NaN says
-        nothing; numbers (zeros, mostly) would be taken for labels.
+        nothing; numbers (zeros, mostly) would be taken for labels. In files of bulk and others NaN
+        stands, or nothing at all, where no stress or virial is defined: it cannot be meant in bulk.
         """
+        structures, frames = self.piece.chosen, self.piece.frames
+        no_volume = np.isnan(structures.volumes)
+        said_to_be_none = found & ~structures.pbc.all(axis=1) & np.isnan(values).all(axis=(1, 2))
+        if request.kind == "virial":
+            # a wrong key is no such file
+            not_there = ~found & no_volume & found.any()
+            without, unexpected = said_to_be_none | not_there, said_to_be_none | not_there
+        else:
+            without, unexpected = said_to_be_none | no_volume, said_to_be_none & ~no_volume
         nowhere = "periodic nowhere, or have no cell"
-        frames = self.piece.frames[found & excused & np.isfinite(values).any(axis=(1, 2))]
-        if len(frames):
-            self.notes.append(
-                f"{source}: the {request.name} of {len(frames)} frames that are {nowhere}, is not "
-                f"used, frame {frames[0]} for one"
+        notes = []
+        not_used = frames[without & found & np.isfinite(values).any(axis=(1, 2))]
+        if len(not_used):
+            notes.append(
+                f"the {request.name} of {len(not_used)} frames that are {nowhere}, is not used, "
+                f"frame {not_used[0]} for one"
             )
-        elif request.required and len(excused) and excused.all():
-            self.notes.append(f"{source}: the frames are {nowhere}, and have no {request.name}")
-        return len(frames) > 0 or (request.required and bool(excused.any()))
+        elif request.required and len(without) and no_volume.all() and without.all():
+            notes.append(f"the frames are {nowhere}, and have no {request.name}")
+        if unexpected.any():
+            notes.append(
+                f"{self.piece.share(int(unexpected.sum()))}, not periodic in all directions, have "
+                f"NaN or nothing for the {request.name}, frame {frames[unexpected][0]} for one: it "
+                "is taken as not defined there"
+            )
+        self.notes += [f"{source}: {note}" for note in notes]
+        if notes or (request.required and without.any()):
+            # of a label that is then left out altogether
+            status = np.where(without, IMPOSSIBLE, MISSING)
+            self.status[request.target.name, request.part] = status
+        return without
+
+    def _tell_lost(self, request: LabelRequest, file: LabelFile, rows: NDArray[np.int64]) -> None:
+        """Say of a label that nobody has asked for that it seems to be there, and is not read."""
+        where = file.misplaced(request.spec.key, rows.tolist(), request.per_atom)
+        if where is not None:
+            self.lost.append(
+                f"{file.source}: the {request.name} are looked for as '{request.spec.key}', and "
+                f"{where}: not used; name the key ({request.kind}: {{key: ...}}), mend the file, "
+                f"or say {request.kind}: false"
+            )
 
     def _symmetric(
         self, request: LabelRequest, source: str, strain: NDArray[np.float64]

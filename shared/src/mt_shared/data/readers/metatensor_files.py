@@ -4,7 +4,7 @@ Letters of shapes: A atoms, N samples, P sub-targets, S structures.
 """
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class TensorMapFile:
 
         Several blocks (the irreps of a spherical target) are joined along the components.
         """
+        if request.spec.unit and request.kind != VALUES:
+            raise DataError(
+                f"{self.source} has derivatives of '{request.target.name}', in its unit: leave out "
+                f"'unit' of its {request.kind}"
+            )
         structures, first = piece.structures, piece.first_frame
         num_rows = structures.num_atoms if request.per_atom else structures.num_systems
         found = np.zeros(structures.num_systems, dtype=bool)
@@ -73,6 +78,10 @@ class TensorMapFile:
 
     def place(self, key: str, row: int) -> str | None:
         """None: what a tensor map has, it has in one place."""
+        return None
+
+    def misplaced(self, key: str, rows: Iterable[int], per_atom: bool) -> str | None:
+        """None, for the same reason."""
         return None
 
     def hint(self, key: str, row: int) -> str:

@@ -75,7 +75,7 @@ def _read(spec: DatasetSpec, indices: FrameNumbers | None, size: int) -> Iterato
 def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> Dataset:
     # Before the labels: a broken structure is the cause, and its labels at most a consequence.
     check_structures(piece.chosen, piece.source, piece.frames)
-    builder = LabelBuilder(piece, files.find)
+    builder = LabelBuilder(piece, files.find, length_unit=spec.systems.length_unit)
     labels = {target.name: builder.build(target) for target in spec.targets}
     extra = {each.name: builder.build(each, is_input=True) for each in spec.extra_data}
     notes = tuple(builder.notes)
@@ -91,5 +91,6 @@ def _dataset(spec: DatasetSpec, files: DatasetFiles, piece: StructurePiece) -> D
         status={key: status for key, status in builder.status.items() if key[0] in labels},
         unused_keys=files.unused_keys(),
         notes=notes,
+        lost=tuple(builder.lost),
         length_unit=spec.systems.length_unit,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from mt_shared.data.readers.comment_line import parse_comment
 from mt_shared.data.structures import frame_error
-from mt_shared.errors import DataError
+from mt_shared.errors import DataError, shortened
 
 # Atoms that are parsed together: enough to make the cost of a chunk small, and few enough that
 # the text in memory stays below about 50 MB.
@@ -40,7 +40,7 @@ class Chunk:
         ends = np.cumsum(self.counts)
         frame = int(np.searchsorted(ends, row, side="right"))
         line = self.lines[frame] + 2 + row - int(ends[frame] - self.counts[frame])
-        what = f"line {line} '{_shorten(self.rows[row])}' {what}"
+        what = f"line {line} '{shortened(self.rows[row])}' {what}"
         return frame_error(self.source, self.first_frame + frame, what, todo)
 
 
@@ -72,7 +72,8 @@ def scan_chunks(path: Path, size: int) -> Iterator[Chunk]:
 def _frames(path: Path) -> Iterator[tuple[int, dict[str, Any], list[str]]]:
     """Line number of the start, comment, and the lines of the atoms, of each frame."""
     frame, line_number = 0, 0
-    with path.open(encoding="utf-8") as file:
+    # Windows' editor puts a mark before the text
+    with path.open(encoding="utf-8-sig") as file:
         for line in file:
             line_number += 1
             # Unlike ASE, which takes a blank line between frames for the end of the file.
@@ -108,12 +109,9 @@ def _num_atoms(path: Path, frame: int, line_number: int, line: str) -> int:
     except ValueError:
         num_atoms = -1
     if num_atoms < 0:
-        what = f"line {line_number} is '{_shorten(line)}', expected the number of atoms"
+        what = f"line {line_number} is '{shortened(line)}', expected the number of atoms"
         todo = "check that the frame before it has as many lines as it announces"
+        if frame == 0:
+            todo = "an extended xyz file begins with one"
         raise frame_error(path.name, frame, what, todo)
     return num_atoms
-
-
-def _shorten(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= 60 else f"{text[:57]}..."
