@@ -413,6 +413,4 @@ def test_a_stress_that_cannot_be_is_said_once_a_file(finished, succeed, frames, 
     options = {"systems": {**SYSTEMS, "read_from": "boxed.xyz"}, "targets": targets}
     Path("boxed.yaml").write_text(dump_yaml(options))
     shown = succeed("eval model.pt boxed.yaml -b 1")
-    assert (
-        shown.count("3 structures have no stress: they are periodic nowhere, have no cell") == 1
-    )
+    assert shown.count("3 structures have no stress: they are periodic nowhere, have no cell") == 1

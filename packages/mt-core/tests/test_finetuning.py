@@ -312,7 +312,7 @@ def test_no_file(here):
 
 def test_a_folder(here):
     error = refusal(CheckpointError, fine_tuning(read_from="outputs"))
-    assert "'outputs' is a folder; name a checkpoint in it" in error
+    assert "'outputs' is a folder: name a file in it; expected a checkpoint" in error
 
 
 def test_an_exported_model(here):
@@ -321,7 +321,8 @@ def test_an_exported_model(here):
 
 
 def test_a_file_that_is_no_checkpoint(here):
-    assert "not a checkpoint at all" in refusal(CheckpointError, fine_tuning(read_from="old.xyz"))
+    error = refusal(CheckpointError, fine_tuning(read_from="old.xyz"))
+    assert "'old.xyz' is a file of structures; expected a checkpoint" in error
 
 
 def test_another_architecture(copied):

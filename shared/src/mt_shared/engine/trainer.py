@@ -409,8 +409,9 @@ class Trainer(TrainerInterface[dict[str, Any]]):
                 "no epoch had a finite error on the validation set: look at its labels and at "
                 "structures unlike those of the training set"
                 if run.position.epoch > 0
-                else "the first epoch diverged at every learning rate that was tried: look at the "
-                "labels, their units, and structures whose atoms are too close"
+                else "the first epoch diverged at every learning rate that was tried: lower "
+                "architecture.training.learning_rate, or look at the labels, their units, and "
+                "structures whose atoms are too close"
             )
             raise UserError(f"{why}. The last state is in {folder / 'latest.ckpt'}")
         if run.position.epoch < self.hypers["num_epochs"] and self._stagnates(run):

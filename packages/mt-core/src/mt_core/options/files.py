@@ -11,14 +11,17 @@ from mt_shared.user_files import fault_of_data, missing
 _READ_FROM = ("architecture", "training", "finetune", "read_from")
 
 
-def check_files(options: TrainingOptions, source: str, where: Where | None = None) -> None:
+def check_files(
+    options: TrainingOptions, source: str, where: Where | None = None, restarts: bool = False
+) -> None:
     """Refuse files that are not there, or that the first bytes show to be something else.
 
+    :param restarts: a training that goes on needs no checkpoint that it once began with
     :param where: see :func:`mt_shared.options.raise_faults`
     :raises OptionsError: names each file once, with the first place that names it
     """
     named: dict[str, tuple[KeyPath, str | None]] = {}
-    for path, name, fault in _files(options):
+    for path, name, fault in _files(options, restarts):
         named.setdefault(name, (path, fault))
     faults = []
     for name, (path, fault) in named.items():
@@ -33,7 +36,7 @@ def check_files(options: TrainingOptions, source: str, where: Where | None = Non
     raise_faults(faults, source, where)
 
 
-def _files(options: TrainingOptions) -> Iterator[tuple[KeyPath, str, str | None]]:
+def _files(options: TrainingOptions, restarts: bool) -> Iterator[tuple[KeyPath, str, str | None]]:
     """Where a file is named, its name, and what is wrong with it."""
     for part in PARTS:
         for path, value in leaves(options.complete[part], (part,)):
@@ -42,7 +45,7 @@ def _files(options: TrainingOptions) -> Iterator[tuple[KeyPath, str, str | None]
             # a list of numbers is a leaf as well
             elif isinstance(value, str) and path[-1] == "indices":
                 yield path, value, _fault_if_missing(value, "file of indices")
-    if options.finetune is not None:
+    if options.finetune is not None and not restarts:
         name = options.finetune["read_from"]
         yield _READ_FROM, name, _fault_if_missing(name, "checkpoint")
 

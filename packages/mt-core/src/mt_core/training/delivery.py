@@ -57,17 +57,14 @@ def deliver(
         # what is in memory is all that is left of the training
         rescued = ""
         with suppress(Exception):
-            _export(model, folder, output, extensions)
+            save_model(model, folder / "model.pt")
+            place_extensions(folder / "model.pt", output, extensions)
+            copy_result(folder / "model.pt", output)
             rescued = f". The model as the training left it is {output}, without a checkpoint"
         raise ArchitectureError(f"{error}{rescued}") from error
+    # whole in the folder of the run, before a place that may not be written to is tried
+    save_model(best, folder / "model.pt")
     copy_result(folder / "model.ckpt", checkpoint)
-    return Delivered(output, checkpoint, _export(best, folder, output, extensions), best)
-
-
-def _export(
-    model: ModelInterface[Any], folder: Path, output: Path, extensions: str | Path | None
-) -> Path | None:
-    save_model(model, folder / "model.pt")
     placed = place_extensions(folder / "model.pt", output, extensions)
     copy_result(folder / "model.pt", output)
-    return placed
+    return Delivered(output, checkpoint, placed, best)

@@ -79,7 +79,7 @@ def error_table(
     table = columns(rows)
     if worse:
         table += (
-            f"\nwarning: no better than the composition alone: {', '.join(worse)}. Do not simulate "
+            f"\nNo better than the composition alone: {', '.join(worse)}. Do not simulate "
             "with this model: it needs more epochs, another learning rate, or other data"
         )
     return table

@@ -55,7 +55,7 @@ def train(
     if not allow_deprecated:
         check_removal(entry.name, stage_of(entry.name, entry.distribution))
     check_capabilities(entry, parsed)
-    check_files(parsed, loaded.source, loaded.where)
+    check_files(parsed, loaded.source, loaded.where, restarts=restart is not None)
     # only now, so that a mistake in the options does not wait for torch
     with limited_threads(parsed.threads):
         from mt_core.training import run
