@@ -4,8 +4,8 @@ from toys.breakage import breakage, trainer
 
 # for breakages that show in fine-tuning as well
 GOES_ON_WITH_ANOTHER_SEED = trainer("""
-    def _restore(self, run):
-        super()._restore(run)
+    def _restore(self, run, saved):
+        super()._restore(run, saved)
         run.seed += 1
 """)
 

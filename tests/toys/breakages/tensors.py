@@ -7,7 +7,7 @@ from toys.breakages.symmetries import FUNCTIONS
 VECTORS = """
 def __init__(self, hypers: Dict[str, Any], dataset_info: DatasetInfo):
     targets = dataset_info.targets.items()
-    scalars = {name: target for name, target in targets if isinstance(target.type, Scalar)}
+    scalars = {name: target for name, target in targets if target.is_scalar}
     super().__init__(hypers, replace(dataset_info, targets=scalars))
     self.dataset_info = dataset_info
     self.mixing = torch.nn.ParameterDict()
