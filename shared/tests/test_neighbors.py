@@ -1,12 +1,14 @@
 """Neighbor lists of many structures."""
 
+import time
+
 import ase.neighborlist
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
-from mt_shared.data import Structures, neighbor_lists, offsets_from_counts
+from mt_shared.data import Structures, neighbor_lists, offsets_from_counts, shortest_reach
 from mt_shared.errors import DataError
 
 CUTOFF = 4.5
@@ -97,3 +99,25 @@ def test_an_atom_on_the_periodic_image_of_another():
     atoms = Atoms("H2", [[0, 0, 0], [0, 0, 3.0]], cell=[3, 3, 3], pbc=True)
     with pytest.raises(DataError, match=r"frame 0 .*atoms 0 and 1 are in one place"):
         neighbor_lists(from_ase([atoms]), CUTOFF)
+
+
+@pytest.mark.parametrize("unit", [None, "angstrom", "bohr", "nm"])
+def test_who_looks_for_atoms_in_one_place_takes_no_longer_than_a_model(unit):
+    # space is searched in boxes of the cutoff: with one of 0.01 A, this takes 30,000 times as long
+    slab = bulk("Cu", cubic=True) * (3, 1, 1)
+    slab.pbc = (True, False, False)
+    slab.rattle(0.1, seed=0)
+    one = from_ase([slab])
+    in_angstrom = {None: 1.0, "angstrom": 1.0, "bohr": 0.52918, "nm": 10.0}[unit]
+    scaled = Structures(
+        one.positions / in_angstrom, one.types, one.cells / in_angstrom, one.pbc, one.offsets
+    )
+
+    def seconds(cutoff):
+        start = time.perf_counter()
+        neighbor_lists(scaled, cutoff)
+        return time.perf_counter() - start
+
+    seconds(CUTOFF / in_angstrom)
+    usual = max(seconds(CUTOFF / in_angstrom) for _ in range(3))
+    assert min(seconds(shortest_reach(unit)) for _ in range(3)) < 100 * usual

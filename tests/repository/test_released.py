@@ -13,6 +13,8 @@ from wheels import Environment, build_wheel, clean_environment, release_ours, ru
 RELEASED = ("mt-core", "mt-soap-bpnn", "mt-conformance")
 # options of mt new by the name of the architecture
 FORMS = {"my_pairs": [], "quick_pairs": ["--mlip"]}
+# of the suite: that form is also what toys are made of, and as such runs the whole every night
+TIERS = {"my_pairs": [], "quick_pairs": ["--quick"]}
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +85,7 @@ def test_a_generated_package_passes_its_own_tests(released, generated, name):
 @pytest.mark.parametrize("name", FORMS)
 def test_a_generated_package_passes_the_suite(released, tmp_path, name):
     # one process: the workers of this pytest are the parallel part
-    suite = ("mt", "conformance", name, "--", "-n", "0")
+    suite = ("mt", "conformance", name, *TIERS[name], "--", "-n", "0")
     shown = released.run(*suite, where=tmp_path)
     assert re.search(r"\d+ passed", shown), shown
     assert "xfailed" not in shown, shown

@@ -20,12 +20,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from toys.breakage import Breakage
 from toys.breakages import all_breakages
 from toys.running import Results, faults, read_results, run
-from toys.sound import SOUND
+from toys.sound import GENERATED, SOUND, VECTORS
 
 
 def main() -> int:
     arguments = _parse()
-    chosen = [each for each in [*all_breakages(), *SOUND] if _is_meant(each, arguments.only)]
+    chosen = [
+        each
+        for each in [*all_breakages(), *SOUND, GENERATED, VECTORS]
+        if _is_meant(each, arguments.only)
+    ]
     part, parts = map(int, arguments.part.split("/"))
     chosen = chosen[part - 1 :: parts]
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="toys-"))

@@ -78,6 +78,41 @@ BREAKAGES = [
         "test_eval_writes_files",
     ),
     breakage(
+        "forgets_what_it_was_trained_on",
+        command(
+            "mt_core/evaluation/predictions.py",
+            "trained_targets(model).items() if name in outputs",
+            "trained_targets(model).items() if name == outputs",
+        ),
+        command(
+            "mt_core/evaluation/predictions.py",
+            'else ("", output.sample_kind)',
+            'else ("", "system")',
+        ),
+        fails="test_eval_needs_no_labels",
+        says="bare.mts` ended with status 1",
+        passes="test_export_gives_the_trained_model test_eval_writes_files",
+        base="vectors",
+    ),
+    breakage(
+        "fails_in_an_engine",
+        model(
+            copied(
+                "mt_shared.model.base.BaseModel.forward",
+                (
+                    "return collect(",
+                    "if torch.jit.is_scripting():\n"
+                    '        raise ValueError("no engine can call this")\n'
+                    "    return collect(",
+                ),
+            )
+        ),
+        fails="test_dry_run_leaves_nothing",
+        says="fails where an engine would call it",
+        passes="test_package.py::test_package_loads_by_the_contract "
+        "test_checkpoints.py::test_model_checkpoint_is_plain",
+    ),
+    breakage(
         "claims_all_elements",
         model(
             copied(

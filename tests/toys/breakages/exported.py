@@ -1,6 +1,6 @@
 """The exported file, where it is used: in a process that has nothing of ours."""
 
-from toys.breakage import adds, beside_the_command, breakage, model, set_value
+from toys.breakage import adds, beside_the_command, breakage, copied, model, set_value
 from toys.breakages.symmetries import FUNCTIONS
 
 # of a batch; an engine has one structure at a time
@@ -33,6 +33,20 @@ BREAKAGES = [
         says="imported: ['mt_backend']",
         passes="test_values_in_ase[float64] test_forces_in_ase[float64] "
         "test_stress_in_ase[float64]",
+    ),
+    breakage(
+        "has_no_eye_for_atoms_in_one_place",
+        model(
+            copied("mt_shared.model.base.BaseModel.forward"),
+            "from mt_shared.data import Graph\nfrom mt_shared.data.graph import opposite_edges\n\n"
+            + copied(
+                "mt_shared.data.graph.graph_from_systems",
+                ("    _refuse_coincident_atoms(all_vectors)\n", ""),
+            ),
+        ),
+        fails="test_atoms_in_one_place_are_refused",
+        says="DID NOT RAISE",
+        passes="test_export_changes_nothing test_export_leaves_the_model",
     ),
     breakage(
         "sees_the_size_of_the_batch",

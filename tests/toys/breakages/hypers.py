@@ -1,6 +1,6 @@
 """Hypers: their defaults, their schema, and what is refused."""
 
-from toys.breakage import appended, breakage, set_value
+from toys.breakage import appended, breakage, edited, set_value
 
 BREAKAGES = [
     breakage(
@@ -34,6 +34,13 @@ BREAKAGES = [
         says="model.num_features has no description",
         passes="test_every_hyper_is_described[training] test_defaults_fit_the_schema "
         "test_misspelt_hyper_is_refused[model]",
+    ),
+    breakage(
+        "has_a_cutoff_that_is_no_length",
+        edited("schema-hypers.json", '"unit": "length",', ""),
+        fails="test_default_lengths_follow_the_data",
+        says="cutoffs in bohr, made angstrom",
+        passes="test_defaults_fit_the_schema test_every_hyper_is_described[model]",
     ),
     breakage(
         "has_a_hyper_without_bounds",

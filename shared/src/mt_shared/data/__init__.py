@@ -31,7 +31,7 @@ from mt_shared.data.graph import (
     starts_of,
 )
 from mt_shared.data.label_table import label_table
-from mt_shared.data.neighbors import MIN_DISTANCE, neighbor_lists
+from mt_shared.data.neighbors import neighbor_lists, shortest_reach
 from mt_shared.data.readers import read_chunks, read_dataset
 from mt_shared.data.samples import Sample, with_neighbor_lists
 from mt_shared.data.splits import split_datasets
@@ -58,7 +58,6 @@ from mt_shared.data.units import check_unit, conversion, gradient_factor
 
 __all__ = [
     "IMPOSSIBLE",
-    "MIN_DISTANCE",
     "Batch",
     "BatchTarget",
     "Dataset",
@@ -98,6 +97,7 @@ __all__ = [
     "requested_inputs",
     "requested_neighbor_lists",
     "short_name",
+    "shortest_reach",
     "species_of",
     "split_datasets",
     "starts_of",

@@ -10,9 +10,20 @@ from numpy.typing import NDArray
 from vesin import NeighborList
 
 from mt_shared.data.structures import Structures, frame_error, offsets_from_counts
+from mt_shared.options import LENGTH_UNITS
 
 # Atoms closer than this (in the unit of length of the file) lie in one place.
 MIN_DISTANCE = 1e-3
+
+
+def shortest_reach(length_unit: str | None) -> float:
+    """A cutoff for whoever looks for atoms in one place and for nothing else: an angstrom.
+
+    A smaller one would take longer, seconds for a wire: space is searched in boxes of its size.
+
+    :param length_unit: of the positions; None or an unknown one counts as angstrom
+    """
+    return 1.0 / LENGTH_UNITS.get((length_unit or "").lower(), 1.0)
 
 
 @dataclass(frozen=True)

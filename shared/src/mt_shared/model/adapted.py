@@ -20,11 +20,11 @@ from torch import Tensor
 
 from mt_shared.contract import DatasetInfo, ModelInterface, TargetInfo, upgrade_by_version
 from mt_shared.data import (
-    MIN_DISTANCE,
     Graph,
     add_input,
     refuse_coincident_atoms,
     requested_neighbor_lists,
+    shortest_reach,
     starts_of,
 )
 from mt_shared.errors import ArchitectureError, DataError, UserError, is_out_of_memory
@@ -70,8 +70,8 @@ class AdaptedModel(TrainableModel[Any]):
         self.neighbor_lists = list(requested_neighbor_lists(model))
         unit = dataset_info.length_unit
         cutoffs = [each.engine_cutoff(unit) for each in self.neighbor_lists]
-        # without a list there are no edges: two atoms this near are refused
-        self.cutoff = max([MIN_DISTANCE, *cutoffs])
+        # without a list there are no edges: two atoms in one place are refused
+        self.cutoff = max([shortest_reach(unit), *cutoffs])
         types = torch.tensor(dataset_info.atomic_types, dtype=torch.int32)
         self.register_buffer("types", types, persistent=False)
         for name, target in dataset_info.targets.items():

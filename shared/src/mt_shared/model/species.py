@@ -9,9 +9,10 @@ from typing import List, Optional, Tuple
 import torch
 from torch import Tensor
 
-# Up to this many products an atom, computing the layers of all species and choosing one takes
-# less time than the calls for each species would.
+# Up to this many products an atom, or for all atoms together, computing the layers of all species
+# and choosing one takes less time than the calls for each species would.
 _CHEAP = 16384
+_FEW = 2**21
 
 
 def sort_by_species(species: Tensor, num_species: int) -> Tuple[Tensor, Tensor, List[int]]:
@@ -44,7 +45,10 @@ class SpeciesLinear(torch.nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.num_species = num_species
-        self.is_cheap = in_features * out_features * num_species <= _CHEAP
+        products = in_features * out_features * num_species
+        self.is_cheap = products <= _CHEAP
+        # the sorting itself costs more than it saves for as few atoms as this
+        self.num_few = _FEW // products
         self.weight = torch.nn.Parameter(torch.empty(num_species, out_features, in_features))
         self.register_parameter("bias", None)
         if bias:
@@ -58,7 +62,7 @@ class SpeciesLinear(torch.nn.Module):
 
     def forward(self, x_AI: Tensor, species_A: Tensor) -> Tensor:
         """(A, I) -> (A, O), atoms in any order."""
-        if self.num_species > 1 and not self.is_cheap:
+        if self.num_species > 1 and not self.is_cheap and len(x_AI) > self.num_few:
             order, slot, counts = sort_by_species(species_A, self.num_species)
             x_sorted = x_AI.index_select(0, order)
             return self.by_counts(x_sorted, counts).index_select(0, slot)

@@ -4,12 +4,11 @@ Their defaults are in angstrom, and are converted to the unit of length of the d
 writes is in that unit already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
 from mt_shared.options.faults import KeyPath
-from mt_shared.options.options_file import leaves
 from mt_shared.options.schemas import Schema, SchemaSet
 
 # As metatomic has them, which would bring torch along; a test compares. In lower case: capitals do
@@ -38,13 +37,20 @@ def find_lengths(
 ) -> list[KeyPath]:
     """The hypers that are lengths, among those that have a number or a list of numbers."""
     schemas = SchemaSet(schema, referenced)
-    found = []
-    for path, value in leaves(hypers):
-        *_, node = schemas.along(path)
-        is_length = any(case.get("unit") == "length" for case in schemas.cases(node))
-        if is_length and (_is_number(value) or isinstance(value, list)):
-            found.append(path)
-    return found
+    return list(_lengths(hypers, schemas.root, schemas))
+
+
+def _lengths(value: Any, schema: Schema, schemas: SchemaSet) -> Iterator[KeyPath]:
+    """Below a value, and it itself as the empty path."""
+    if isinstance(value, Mapping):
+        whole = schemas.whole(schema)
+        for key, below in value.items():
+            for path in _lengths(below, schemas.below(whole, key), schemas):
+                yield (key, *path)
+    elif (_is_number(value) or isinstance(value, list)) and any(
+        case.get("unit") == "length" for case in schemas.cases(schema)
+    ):
+        yield ()
 
 
 def in_length_unit(

@@ -137,8 +137,10 @@ def deep_merge(base: Any, top: Any) -> Any:
     """
     if not (isinstance(base, Mapping) and isinstance(top, Mapping)):
         return deepcopy(top)
-    merged = deepcopy(dict(base))
-    return merged | {key: deep_merge(base.get(key), value) for key, value in top.items()}
+    return {
+        key: deep_merge(base.get(key), top[key]) if key in top else deepcopy(base[key])
+        for key in dict(base) | dict(top)
+    }
 
 
 def origins(

@@ -87,6 +87,8 @@ class SchemaSet:
         """A schema with what it refers to and what it consists of, its own words before theirs."""
         if not isinstance(schema, Mapping):
             return {}
+        if "$ref" not in schema and "allOf" not in schema:
+            return dict(schema)
         # A part with "if" holds for some values only, so it does not say what the schema is.
         parts = [part for part in schema.get("allOf", ()) if "if" not in part]
         if "$ref" in schema:
@@ -109,9 +111,13 @@ class SchemaSet:
         node = self.whole(self.root)
         yield node
         for part in path:
-            below = (_child(case, part) for case in self.cases(node))
-            node = self.whole(next((child for child in below if child is not None), {}))
+            node = self.below(node, part)
             yield node
+
+    def below(self, schema: Any, part: str | int) -> dict[str, Any]:
+        """What describes a key of a mapping or an item of a list; nothing does: an empty one."""
+        found = (_child(case, part) for case in self.cases(schema))
+        return self.whole(next((child for child in found if child is not None), {}))
 
     def choices(self, schema: Any) -> list[str]:
         """The words that a schema admits, in any of its branches."""

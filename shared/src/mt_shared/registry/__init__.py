@@ -17,7 +17,7 @@ from mt_shared.registry.entries import (
     look_up,
     read_capabilities,
 )
-from mt_shared.registry.loading import load, place_in_source
+from mt_shared.registry.loading import load, load_entry, place_in_source
 from mt_shared.registry.package_source import People, read_people, read_references
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "find",
     "installed",
     "load",
+    "load_entry",
     "look_up",
     "normalized",
     "place_in_source",

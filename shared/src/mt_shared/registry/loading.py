@@ -32,13 +32,17 @@ if TYPE_CHECKING:
     from mt_shared.contract import Architecture
 
 
-def load(name: str, known: Iterable[str] = ()) -> Architecture:
-    """Import the architecture of that name, and no other, and check what it exposes.
+def load(name: str) -> Architecture:
+    """Import the architecture of that name, and no other; see :func:`load_entry`."""
+    return load_entry(find(name))
 
-    :raises ArchitectureError: also when the import fails or the package breaks the contract
+
+def load_entry(entry: ArchitectureEntry) -> Architecture:
+    """Import an architecture that :func:`~mt_shared.registry.find` gave, and check what it exposes.
+
+    :raises ArchitectureError: when the import fails or the package breaks the contract
     """
-    entry = find(name, known)
-    full_name = f"the architecture '{name}' ({entry.distribution} {entry.version})"
+    full_name = f"the architecture '{entry.name}' ({entry.distribution} {entry.version})"
     try:
         module = importlib.import_module(entry.module)
     # Whatever a stranger's package raises is reported as its own fault, with the cause chained;
@@ -53,7 +57,7 @@ def load(name: str, known: Iterable[str] = ()) -> Architecture:
     from mt_shared.contract import Architecture
 
     return Architecture(
-        name=name,
+        name=entry.name,
         model_class=module.__trainer__.trained_class(module.__model__),
         trainer_class=module.__trainer__,
         authors=module.__authors__,

@@ -8,6 +8,7 @@ from mt_conformance.inputs.abilities import needs, needs_option, needs_shared_tr
 from mt_conformance.inputs.data import (
     ETHANOL,
     ICE,
+    MOLECULES,
     Examples,
     as_dataset,
     as_frames,
@@ -18,8 +19,10 @@ from mt_conformance.inputs.data import (
 from mt_conformance.inputs.emt import (
     CRYSTALS,
     PERIODICITIES,
+    calculated,
     distorted,
     of_each_periodicity,
+    of_each_volume,
     repulsion,
 )
 from mt_conformance.inputs.extra import ExtraInput, as_labels, extra_inputs, frames_with, key_of

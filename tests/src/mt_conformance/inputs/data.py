@@ -14,6 +14,7 @@ from mt_shared.data import Dataset, Structures, TargetLabels, offsets_from_count
 
 ETHANOL = "ethanol"
 ICE = "ice"
+MOLECULES = "molecules"
 FRAMES = Path(__file__).with_name("frames")
 ENERGIES = {1: -13.5, 6: -1027.75, 8: -2041.25}
 """In eV, of an atom; of the size of total energies, without a rounding error."""

@@ -26,7 +26,7 @@ from mt_shared.contract import DatasetInfo
 from mt_shared.data import Dataset, TargetLabels, build_store
 from mt_shared.model import ZBL, differentiable, energy_gradients
 
-PERIODICITIES = MOLECULES, SLABS, CRYSTALS = "molecules", "slabs", "crystals"
+PERIODICITIES = ISOLATED, SLABS, CRYSTALS = "isolated", "slabs", "crystals"
 
 
 def distorted(info: DatasetInfo, repelled: bool = False) -> Dataset:
@@ -80,15 +80,33 @@ def of_each_periodicity(examples: Examples) -> dict[str, list[ase.Atoms]]:
     """
     crystals = examples.ice(3)
     slabs = [in_void(atoms, directions=2)[0] for atoms in crystals]
-    found = {MOLECULES: examples.ethanol(3), SLABS: slabs, CRYSTALS: crystals}
-    return {kind: [_calculated(atoms) for atoms in found[kind]] for kind in found}
+    found = {ISOLATED: examples.ethanol(3), SLABS: slabs, CRYSTALS: crystals}
+    return {kind: [calculated(atoms) for atoms in found[kind]] for kind in found}
 
 
-def _calculated(atoms: ase.Atoms) -> ase.Atoms:
+def of_each_volume(examples: Examples) -> list[ase.Atoms]:
+    """Structures that are periodic in no, two and three directions, each with all that EMT gives.
+
+    A molecule in a box, whose stress is none and written as zeros; slabs with a third vector, which
+    have a volume and a stress; a film without one, which has neither; crystals.
+    """
+    (boxed,), crystals = examples.ethanol(), examples.ice(4)
+    boxed.set_cell([12.0, 13.0, 14.0])
+    boxed = calculated(boxed)
+    boxed.calc.results["stress"] = np.zeros(6)
+    slabs = crystals[:2]
+    for slab in slabs:
+        slab.pbc = [True, True, False]
+    film = in_void(crystals[2], directions=2)[0]
+    return [boxed, *map(calculated, [*slabs, film, *crystals[2:]])]
+
+
+def calculated(atoms: ase.Atoms) -> ase.Atoms:
+    """With the energy and forces of EMT, and with the stress where it is defined."""
     method = EMT()
     energy, forces = method.get_potential_energy(atoms), method.get_forces(atoms)
-    stress = method.get_stress(atoms) if atoms.pbc.all() else None
-    return labelled(atoms, energy, forces, stress)
+    has_volume = atoms.pbc.any() and atoms.cell.rank == 3
+    return labelled(atoms, energy, forces, method.get_stress(atoms) if has_volume else None)
 
 
 def repulsion(atoms: ase.Atoms) -> tuple[float, np.ndarray]:

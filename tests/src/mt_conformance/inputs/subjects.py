@@ -156,13 +156,17 @@ class Subject:
 
     def training_hypers(self, **wanted: Any) -> dict[str, Any]:
         """The section ``training`` for a test: the tiny hypers, and of these those it knows."""
+        tiny = self.hypers.get("training", {})
+        return dict(deep_merge(tiny, self.known_hypers(**wanted)))
+
+    def known_hypers(self, **wanted: Any) -> dict[str, Any]:
+        """Of these hypers of a training those that it knows."""
         # a fit in closed form knows no epochs; what a test wants of it is what there is
         known = set(merge_hypers(self.entry, {}).training)
         # without a schema, those of the shared trainer stand in no file of the architecture
         if self.uses_shared_trainer:
             known |= set(engine_defaults())
-        usable = {name: value for name, value in wanted.items() if name in known}
-        return dict(deep_merge(self.hypers.get("training", {}), usable))
+        return {name: value for name, value in wanted.items() if name in known}
 
 
 @cache

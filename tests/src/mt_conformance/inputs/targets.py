@@ -13,8 +13,9 @@ from mt_conformance.inputs.data import ETHANOL, ICE, with_harmonics, with_neighb
 from mt_shared.contract import Cartesian, Spherical, TargetInfo
 
 ENERGY = "energy"
-OF_STRUCTURE = "mtt::of_structure"
-OF_ATOM = "mtt::of_atom"
+# with a hyphen, and with a variant, as users have them
+OF_STRUCTURE = "mtt::of-structure"
+OF_ATOM = "mtt::of_atom/neighbors"
 VECTOR = "mtt::vector"
 VECTOR_OF_ATOM = "mtt::vector_of_atom"
 SPHERICAL = "mtt::spherical"

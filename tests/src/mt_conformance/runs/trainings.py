@@ -46,6 +46,7 @@ ASE_LINE = (
     f'atoms.calc = MetatomicCalculator("model.pt", extensions_directory="{EXTENSIONS}")'
 )
 ASE_SCRIPT = Path(__file__).with_name("ase_process.py")
+FINAL_EVALUATION = Path(__file__).with_name("final_evaluation_process.py")
 # extended xyz has eight decimals of atoms: enough for float32, and metatensor files have no stress
 PREDICTED = {32: ["predicted.xyz"], 64: ["predicted.xyz", "predicted.mts"]}
 NUM_EPOCHS = 6
@@ -329,7 +330,7 @@ class Runs:
 
 def plain_name(target: LabelledTarget) -> str:
     """The name of a target in files of predictions: extended xyz has signs of its own."""
-    return target.name.replace("::", "_")
+    return re.sub("::|/", "_", target.name)
 
 
 def values_in(structures: list[ase.Atoms], target: LabelledTarget) -> np.ndarray:

@@ -129,6 +129,29 @@ def test_eval_takes_a_checkpoint(
         assert f"{name}.xyz" in said, f"the errors of {name}.xyz are not printed:\n{said}"
 
 
+def test_eval_needs_no_labels(
+    subject: Subject, main: LabelledTarget, runs: Runs, tmp_path: Path
+) -> None:
+    """`mt eval` of a bare file of structures predicts what it predicts beside labels: the same
+    values, of structures or of atoms, and their derivatives.
+
+    IF IT FAILS: `mt` writes into an exported file what the model was trained on; what it reads
+    beside positions and types (`extra_data`) it finds in the file under its own name.
+    """
+    run = runs.trained(BITS)
+    runs.write_frames(tmp_path / "bare.xyz", as_frames(runs.examples.ethanol(10)))
+    mt("eval", run.model, "bare.xyz", "-o", "bare.mts", folder=tmp_path).check()
+    bare = load_tensor_map(str(tmp_path / tensors(main, "bare"))).block()
+    labelled = load_tensor_map(str(run.folder / tensors(main, "predicted"))).block()
+    tolerance = subject.tolerances.engine64
+    # the file of ethanol is the first of those that were predicted
+    expected = labelled.values[: len(bare.values)]
+    assert_close(bare.values, expected, tolerance, f"'{main.name}' without labels")
+    if labelled.has_gradient("positions"):
+        found, expected = (each.gradient("positions").values for each in (bare, labelled))
+        assert_close(found, expected[: len(found)], tolerance, "forces without labels")
+
+
 def test_export_gives_the_trained_model(runs: Runs, tmp_path: Path) -> None:
     """`mt export` of the checkpoint gives the model that the training exported.
 
@@ -159,9 +182,11 @@ def test_unknown_element_is_refused(runs: Runs, tmp_path: Path) -> None:
 
 
 def test_dry_run_leaves_nothing(runs: Runs, tmp_path: Path) -> None:
-    """`mt train --dry-run` builds model and trainer, tries a step, and writes no file.
+    """`mt train --dry-run` builds model and trainer, tries a step, a checkpoint, the export and a
+    call of what was exported, and writes no file.
 
-    IF IT FAILS: constructors and `dry_run` must not write.
+    IF IT FAILS: what it says is what would have failed hours later. If it says nothing,
+    constructors and `dry_run` must not write.
     """
     write_options(tmp_path / OPTIONS, runs.reference_options(tmp_path))
     before = sorted(tmp_path.rglob("*"))

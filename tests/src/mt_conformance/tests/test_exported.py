@@ -194,6 +194,18 @@ def check_not_felt(same: float, predictor: Predictor, reach: float, claim: str) 
         assert_close(all_moved - moved, other - before, same, what)
 
 
+def test_atoms_in_one_place_are_refused(exported: Predictor, examples: Examples) -> None:
+    """Two atoms in one place stop a simulation with words, instead of energies that are NaN.
+
+    IF IT FAILS: `BaseModel` and the adapter look for it; a `forward` of your own calls
+    `mt_shared.data.refuse_coincident_atoms(systems)`.
+    """
+    (atoms,) = examples.ethanol()
+    atoms.positions[1] = atoms.positions[0]
+    with pytest.raises(Exception, match="two atoms are in one place"):
+        exported.values([atoms])
+
+
 @pytest.mark.filterwarnings("ignore:SymmetrizedModel is running in float32")
 def test_metatomic_averages_over_rotations(
     same: float,

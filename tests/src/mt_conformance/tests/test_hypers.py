@@ -1,13 +1,15 @@
 """Hypers: their defaults, their schema, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from mt_conformance.inputs import Subject, abilities, needs
 from mt_conformance.providing import not_provided
+from mt_conformance.tests.comparing import assert_close
 from mt_shared.errors import OptionsError
-from mt_shared.options import UNSET, Hyper, hyper_table, merge_hypers, resolve_hypers
+from mt_shared.options import LENGTH_UNITS, UNSET, Hyper, hyper_table, merge_hypers, resolve_hypers
 from mt_shared.registry import SCHEMA
 
 SECTIONS = ["model", "training"]
@@ -101,6 +103,22 @@ def test_finetuning_methods_can_be_chosen(with_schema: Subject) -> None:
         assert not fault, (
             f"capabilities.yaml names the fine-tuning '{method}', which the schema refuses: {fault}"
         )
+
+
+def test_default_lengths_follow_the_data(with_schema: Subject) -> None:
+    """With default hypers the neighborhood of an atom is as large in bohr as in angstrom.
+
+    IF IT FAILS: mark each hyper that is a length by `"unit": "length"` in `schema-hypers.json`; its
+    default is in angstrom.
+    """
+    cutoffs = {}
+    for unit in ("angstrom", "bohr"):
+        info = replace(with_schema.dataset_info(), length_unit=unit)
+        hypers = merge_hypers(with_schema.entry, {}, unit)
+        model: Any = with_schema.model_class(hypers.model, info)
+        requested = model.requested_neighbor_lists()
+        cutoffs[unit] = [LENGTH_UNITS[unit] * options.cutoff for options in requested]
+    assert_close(cutoffs["bohr"], cutoffs["angstrom"], 1e-6, "cutoffs in bohr, made angstrom,")
 
 
 @needs(abilities.distributed)

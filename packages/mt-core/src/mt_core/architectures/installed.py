@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mt_core.architectures.lifecycle import first_party
-from mt_shared.registry import ArchitectureEntry, People, find, load, look_up
+from mt_shared.registry import ArchitectureEntry, People, find, load_entry, look_up
 
 if TYPE_CHECKING:
     from mt_shared.contract import Architecture
@@ -26,7 +26,7 @@ def look_up_entry(name: str) -> ArchitectureEntry:
 
 def load_architecture(name: str) -> Architecture:
     """Import an architecture."""
-    return load(name, known=first_party())
+    return load_entry(find_entry(name))
 
 
 def people_of(people: People) -> str:

@@ -29,10 +29,10 @@ from mt_core.options import parse_eval
 from mt_shared.contract import TargetInfo
 from mt_shared.data import (
     IMPOSSIBLE,
-    MIN_DISTANCE,
     gradient_factor,
     neighbor_lists,
     read_chunks,
+    shortest_reach,
     target_info,
 )
 from mt_shared.errors import OptionsError
@@ -176,7 +176,7 @@ def _evaluate_file(
         "the atomic type {type} was not in the training of this model, which knows "
         f"{known}; train one on data that contain it"
     )
-    num_without_stress = 0
+    num_without_stress, reach = 0, shortest_reach(plan.length_unit)
     lost: dict[str, None] = {}
     predictor = PiecewisePredictor(
         model, plan.requests, plan.length_unit, best_device(model), batch_size
@@ -187,7 +187,7 @@ def _evaluate_file(
         impossible = [status == IMPOSSIBLE for status in chunk.status.values()]
         num_without_stress += int(np.any(impossible, axis=0).sum())
         # engines compute neighbors by themselves; this is for its error, which names the frame
-        neighbor_lists(chunk.structures, 10 * MIN_DISTANCE, chunk.source, chunk.frames)
+        neighbor_lists(chunk.structures, reach, chunk.source, chunk.frames)
         failure = (
             f"the model fails on frames {chunk.frames[0]} to {chunk.frames[-1]} (the first is 0) "
             f"of {chunk.source}; check that options and data are what it was trained on, or tell "

@@ -6,6 +6,7 @@ Polynomials are written as rows of coefficients, one for each of these 1 + P col
 1, then T_p(z), Re (x + i y)^p, Im (x + i y)^p for p = 1, 2, ... (see :func:`_column`).
 """
 
+import functools
 import itertools
 import math
 
@@ -175,6 +176,7 @@ def _padded_rows(max_angular: int) -> list[int]:
     return rows
 
 
+@functools.cache
 def _polynomials(max_angular: int) -> np.ndarray:
     """A_lm and w_m, then dA_lm/dz, dw_m/dx and dw_m/dy: (5, M, 1 + P) coefficients."""
     found = np.zeros((5, (max_angular + 1) ** 2, 1 + 3 * max(max_angular, 1)))

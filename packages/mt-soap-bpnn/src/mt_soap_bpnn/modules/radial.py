@@ -100,7 +100,7 @@ class LaplacianEigenstates(torch.nn.Module):
         self.inverse_decay = 0.0 if scaling is None else 1.0 / scaling[0]
         self.exponent = 2.0 if scaling is None else float(scaling[1])
         self.sizes = radial_sizes(max_radial, max_angular)
-        series = _chebyshev_series(cutoff, self.sizes, gaussian_width)
+        series = _chebyshev_series(cutoff, tuple(self.sizes), gaussian_width)
         # a series of degree K - 1 has a derivative of degree K - 2: its last coefficient stays zero
         slopes = np.zeros_like(series)
         slopes[:-1] = np.polynomial.chebyshev.chebder(series, scl=self.scale, axis=0)
@@ -154,7 +154,9 @@ class LaplacianEigenstates(torch.nn.Module):
         return (r_E - self.onset).clamp(min=0.0) * self.frequency
 
 
-def _chebyshev_series(cutoff: float, sizes: list[int], gaussian_width: float) -> np.ndarray:
+# a training makes its model several times: to try its checkpoint, to go on, to deliver
+@functools.cache
+def _chebyshev_series(cutoff: float, sizes: tuple[int, ...], gaussian_width: float) -> np.ndarray:
     """The coefficients (K, N) of g_nl R_nl, K as small as the accuracy allows."""
     # interpolation at the Chebyshev nodes, in units of the cutoff; the series of a smooth function
     # falls off exponentially, long before these many nodes

@@ -67,7 +67,8 @@ class PairModel(ModelInterface[ModelHypers]):
         self.last_layers[name] = torch.nn.Linear(num_features, target.num_subtargets)
         self.additive[name] = Baseline(len(self.atomic_types), target.num_subtargets)
         self.outputs[name] = ModelOutput(unit=target.unit, sample_kind="atom", description=name)
-        short_name = name.split("::")[-1].split("/")[0]
+        # a name of labels has no hyphen, that of a target may
+        short_name = name.split("::")[-1].split("/")[0].replace("-", "_")
         self.property_names[name] = "energy" if target.is_energy else short_name
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:

@@ -25,6 +25,7 @@ from mt_shared.contract import (
     metadata_from_dict,
     metadata_to_dict,
 )
+from mt_shared.data import refuse_coincident_atoms
 from mt_shared.errors import DataError
 
 
@@ -90,6 +91,7 @@ class Vectors(ModelInterface[Dict[str, Any]]):
         """The vectors of all or the selected atoms."""
         if self.name not in outputs:
             return torch.jit.annotate(Dict[str, TensorMap], {})
+        refuse_coincident_atoms(systems)
         parts: List[torch.Tensor] = []
         rows: List[torch.Tensor] = []
         for number, system in enumerate(systems):
