@@ -119,6 +119,8 @@ def test_report_has_one_row(train, dataset, frames, tmp_path, caplog):
     assert 0 < float(row["train forces RMSE [meV/A]"]) < 500
     assert row["val forces RMSE [meV/A]"] == "nan"
     assert "fit | energy" in caplog.text
+    assert "(val -) meV/A" in caplog.text
+    assert "nan" not in caplog.text
 
 
 # ---- restart

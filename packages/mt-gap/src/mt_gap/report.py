@@ -42,8 +42,5 @@ def write_errors(folder: Path, metrics: list[Metric], train: Errors, val: Errors
 
 def log_errors(metrics: list[Metric], train: Errors, val: Errors) -> None:
     """One line in the log."""
-    parts = [
-        f"{metric.label} {train[metric.label]:.4g} (val {val[metric.label]:.4g}) {metric.unit}"
-        for metric in metrics
-    ]
+    parts = [metric.line(train[metric.label], val[metric.label]) for metric in metrics]
     log.info(" | ".join(["fit", *parts]))

@@ -52,6 +52,13 @@ class Metric:
             return array
         return divided(array, num_atoms if self.per == "atom" else volumes)
 
+    def line(self, train: float, val: float, kind: str = "RMSE") -> str:
+        """Both errors for a log: ``forces 10.1 (val 12.3) meV/A``; ``-`` where there is none."""
+        label = self.label if kind == "RMSE" else f"{self.label} {kind}"
+        # without labels there is no error
+        errors = ["-" if math.isnan(error) else f"{error:.4g}" for error in (train, val)]
+        return f"{label} {errors[0]} (val {errors[1]}) {self.unit}"
+
 
 def divided(array: Array, divisors: Array) -> Array:
     """Each row of an array (S, ...) by its divisor (S,)."""

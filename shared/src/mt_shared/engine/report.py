@@ -92,19 +92,13 @@ class Report:
         for metric in self.metrics:
             for kind in self.kinds:
                 train, val = (epoch[f"{s} {metric.label} {kind}"] for s in ("train", "val"))
-                label = metric.label if kind == "RMSE" else f"{metric.label} MAE"
-                parts.append(f"{label} {_error(train)} (val {_error(val)}) {metric.unit}")
+                parts.append(metric.line(train, val, kind))
         return " | ".join([*parts, f"{_duration(left)} left"])
 
 
 def _loss(value: float, digits: int) -> str:
     # nothing is validated
     return "-" if math.isnan(value) else f"{value:.{digits}e}"
-
-
-def _error(value: float) -> str:
-    # without labels there is no error
-    return "-" if math.isnan(value) else f"{value:.4g}"
 
 
 def _duration(seconds: float) -> str:
