@@ -77,9 +77,12 @@ def test_forces_of_one_frame_in_all_of_them_are_named():
     gradients = np.tile(np.random.default_rng(0).normal(size=(3, 3)), (NUM_FRAMES, 1))
     data = dataset_of(WATER, np.arange(NUM_FRAMES), positions=gradients)
     (doubt,) = label_doubts([data])
-    assert "forces of 'energy' is the same in all frames" in doubt
+    assert "forces of 'energy' are the same in all frames" in doubt
     (doubt,) = label_doubts([dataset_of(WATER, np.arange(NUM_FRAMES), positions=0 * gradients)])
-    assert "forces of 'energy' is 0 in all 6 frames" in doubt
+    assert "forces of 'energy' are 0 in all 6 frames" in doubt
+    # the file has them with the other sign
+    (doubt,) = label_doubts([dataset_of(WATER, np.arange(NUM_FRAMES), positions=0 * gradients + 2)])
+    assert "forces of 'energy' are one and the same number in all 6 frames" in doubt
 
 
 def test_a_stress_of_zeros_is_named():

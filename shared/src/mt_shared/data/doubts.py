@@ -74,12 +74,16 @@ def _constant(
     """A label that says nothing of the structures."""
     if len(np.unique(structures)) < 2:
         return
-    what = f"{label} is {{}} although the structures differ: check its key and the file"
+    verb = "are" if part == "positions" else "is"
+    what = f"{label} {verb} {{}} although the structures differ: check its key and the file"
     numbers = np.concatenate([row.ravel() for row in rows])
     if (numbers == numbers[0]).all():
         # a single atom in a cell has no forces, by symmetry
         if part != "positions" or numbers[0] != 0 or any(len(row) > 1 for row in rows):
-            yield what.format(f"{numbers[0]:.10g} in all {len(rows)} frames")
+            # derivatives have another sign or unit than what the file has
+            is_known = part == VALUES or numbers[0] == 0
+            number = f"{numbers[0] + 0.0:.10g}" if is_known else "one and the same number"
+            yield what.format(f"{number} in all {len(rows)} frames")
         return
     # by composition: how many different labels there are of how many different structures
     labels = [row.tobytes() for row in rows]
