@@ -82,8 +82,8 @@ def _constant(
         if part != "positions" or numbers[0] != 0 or any(len(row) > 1 for row in rows):
             # derivatives have another sign or unit than what the file has
             is_known = part == VALUES or numbers[0] == 0
-            number = f"{numbers[0] + 0.0:.10g}" if is_known else "one and the same number"
-            yield what.format(f"{number} in all {len(rows)} frames")
+            shown = f"{numbers[0] + 0.0:.10g}" if is_known else "one and the same number"
+            yield what.format(f"{shown} in all {len(rows)} frames")
         return
     # by composition: how many different labels there are of how many different structures
     labels = [row.tobytes() for row in rows]
