@@ -1,9 +1,14 @@
 """The command ``mt`` as a user runs it: a process of its own, from its folder."""
 
+import atexit
+import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # of what hangs: on a busy machine all takes many times as long as on a quiet one
 TIMEOUT = 3600
@@ -61,6 +66,44 @@ def run_python(
 
 def mt(*arguments: str | Path, folder: Path) -> CompletedCommand:
     """Run ``mt`` in a folder, until it ends."""
-    done = run_python(*MT, *arguments, folder=folder)
     given = tuple(map(str, arguments))
-    return CompletedCommand(given, done.returncode, done.stdout, done.stderr)
+    with TemporaryDirectory() as scratch:
+        output, errors = (Path(scratch, name) for name in ("output", "errors"))
+        for file in (output, errors):
+            file.touch()
+        command = {
+            "arguments": given,
+            "folder": str(folder.absolute()),
+            "environment": dict(os.environ),
+            "files": [os.devnull, str(output), str(errors)],
+            "seconds": TIMEOUT,
+        }
+        status = _ask(command)
+        said = (file.read_text(encoding="utf-8") for file in (output, errors))
+        return CompletedCommand(given, status, *said)
+
+
+def _ask(command: dict[str, object]) -> int:
+    """The status of a command, from the server of this process."""
+    server = _server(os.getpid())
+    assert server.stdin is not None and server.stdout is not None
+    server.stdin.write(json.dumps(command) + "\n")
+    server.stdin.flush()
+    return int(server.stdout.readline())
+
+
+@cache
+def _server(process: int) -> "subprocess.Popen[str]":
+    """The one that this process has started; a fork has to have one of its own."""
+    # each command has a path of its own
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    server = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("fork_server.py"))],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    # which closes its input, the sign for it to end
+    atexit.register(server.communicate)
+    return server
