@@ -245,6 +245,9 @@ class Errors:
             label = (label / additive.scale).to(weight.dtype)
             # before they are divided: a molecule has no volume, and NaN times zero is NaN
             known = label.isfinite().flatten(1).all(dim=1)
+            # the cell of a slab has no third vector in a system, though its label has a volume
+            if metric.gradient == "strain":
+                known = known & (volumes > 0)
             label, found = label[known], predicted[metric.target][metric.gradient][known]
             divisors = (num_atoms[known], volumes[known]) if metric.per else (num_atoms, volumes)
             if len(label):

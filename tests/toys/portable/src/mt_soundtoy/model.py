@@ -23,6 +23,7 @@ from mt_shared.contract import (
     checkpoint_header,
     upgrade_by_version,
 )
+from mt_shared.data import refuse_coincident_atoms
 from mt_shared.model import Baseline
 from mt_soundtoy.documentation import ModelHypers
 
@@ -89,6 +90,7 @@ class PairModel(ModelInterface[ModelHypers]):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
+        refuse_coincident_atoms(systems)
         types: List[torch.Tensor] = []
         samples: List[torch.Tensor] = []
         pairs: List[torch.Tensor] = []
