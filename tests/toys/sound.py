@@ -30,6 +30,7 @@ test_outputs.py::test_selected_atoms
 """
 # and each way of training, saving and continuing once, by a trainer's own loop too
 _OF_TRAININGS = """
+test_data.py::test_forces_that_are_zero_by_symmetry
 test_data.py::test_stress_is_that_of_the_volume
 test_exported.py::test_atoms_in_one_place_are_refused
 test_checkpoints.py::test_changing_a_loaded_model_leaves_the_checkpoint

@@ -208,13 +208,13 @@ def fit_baselines(
         left = values - counts @ composition
         if not per_atom:
             left = left / torch.tensor(sizes).unsqueeze(1)
-        left = labels[name].get("positions", left)
-        left = left[left.isfinite()]
+        # forces, or what is left of the values: where all forces are zero, that is all to be learnt
+        parts = [left, labels[name].get("positions", left)]
+        scales = [part[part.isfinite()].square().mean().sqrt().nan_to_num(1.0) for part in parts]
         additive: Any = model.additive[name]
         additive.composition.copy_(composition)
         # where nothing is left, the rest of the model has to add nothing
-        scale = left.square().mean().sqrt() if len(left) else torch.tensor(1.0)
-        additive.scale.fill_(scale.clamp(min=1e-9))
+        additive.scale.fill_(torch.stack(scales).max().clamp(min=1e-9))
 
 
 class Errors:
