@@ -84,11 +84,15 @@ def _tried(run: Training, predict: Predict, batches: list[Tensor], allowed: int)
             torch.autograd.grad(loss, run.optimizer.parameters, allow_unused=True)
 
     was_training = run.model.training
-    # statistics of layers that have some change in training alone
-    run.model.eval()
+    # as in a step, which may be computed otherwise than an evaluation; of layers that count in it,
+    # such as a batch normalization, all is put back
+    buffers = {name: each.clone() for name, each in run.model.named_buffers()}
+    run.model.train()
     with torch.random.fork_rng(devices=[]):
         seconds = seconds_by_threads(step, allowed)
     run.model.train(was_training)
+    for name, each in run.model.named_buffers():
+        each.copy_(buffers[name])
     number = best_number(seconds)
     told = ", ".join(f"{1e3 * each:.3g} ms with {of}" for of, each in seconds.items())
     log.info(f"Training with {number} of {plural(allowed)}: a step takes {told}")
